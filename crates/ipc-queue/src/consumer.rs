@@ -1,0 +1,274 @@
+//! The receiving half.
+
+use std::{
+    os::{fd::BorrowedFd, unix::net::UnixStream},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    ControlMessage, Element, Error, Options, RecvError, Role,
+    connection::Connection,
+    element::assert_fits,
+    frames::Direction,
+    half::{Half, impl_accessors},
+    meet::{Met, meet},
+    peek::Peek,
+    ring::Receiving,
+    slots::PeerSlots,
+};
+
+/// The receiving half of a ring: copies elements out of slots and gives the slots back. `Send`, and used from one thread at a time.
+#[derive(Debug)]
+pub struct Consumer<T> {
+    pub(crate) half: Half<Receiving>,
+    pub(crate) slots: PeerSlots<T>,
+}
+
+impl<T> Consumer<T> {
+    /// Waits for a [`Producer`](crate::Producer) of the same element at the other end of `stream`, and opens a one-way queue from it.
+    ///
+    /// The producer chooses the capacity. `stream` must not have been used before and belongs to the queue from then on; it is
+    /// made nonblocking.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Nothing is left behind.
+    pub fn new(stream: UnixStream, options: &Options) -> Result<Self, Error>
+    where
+        T: Element,
+    {
+        const { assert_fits::<T>() };
+        let met = meet::<T>(stream, Role::Server, Direction::Consume, options)?;
+        let Met { connection, barrier, stream, theirs, .. } = met;
+        Ok(Self::from_parts(Half::new(
+            connection.into(),
+            stream,
+            barrier,
+            options.wait,
+            theirs.slot_count,
+            theirs.start,
+        )))
+    }
+
+    pub(crate) fn from_parts(half: Half<Receiving>) -> Self
+    where
+        T: Element,
+    {
+        let slots = PeerSlots::new(half.connection().peer(), half.capacity() as u64);
+        Self { half, slots }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        self.half.connection()
+    }
+}
+
+impl<T: Element> Consumer<T> {
+    /// Takes one element, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`]: empty, finished, disconnected, corrupt, or in a forked child. An end is reported behind everything that was
+    /// published before it.
+    #[inline]
+    pub fn pop(&mut self) -> Result<T, RecvError> {
+        if let 0 = self.half.ready()? {
+            return Err(RecvError::Empty);
+        }
+        Ok(self.take_one())
+    }
+
+    /// As [`pop`](Self::pop), for elements that are too large to move about. On an error `out` is as it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop).
+    #[inline]
+    pub fn pop_into(&mut self, out: &mut T) -> Result<(), RecvError> {
+        if let 0 = self.half.ready()? {
+            return Err(RecvError::Empty);
+        }
+        self.take_run(std::slice::from_mut(out));
+        Ok(())
+    }
+
+    /// Takes what is there now into the front of `out`, and returns how many elements that were: at most one ring.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop). No room in `out` is no error.
+    #[inline]
+    pub fn pop_slice(&mut self, out: &mut [T]) -> Result<usize, RecvError> {
+        let n = self.ready_nonempty()?.min(out.len());
+        self.take_run(&mut out[..n]);
+        Ok(n)
+    }
+
+    /// Takes what is there now to the end of `out`, and returns how many elements that were: at most one ring.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop).
+    #[inline]
+    pub fn pop_all(&mut self, out: &mut Vec<T>) -> Result<usize, RecvError> {
+        let n = self.ready_nonempty()?;
+        self.slots.append(self.half.position(), n, out);
+        self.give_back(n);
+        Ok(n)
+    }
+
+    /// Takes what is there now, element by element: at most one ring. The slots are given back when the iterator is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop).
+    pub fn drain(&mut self) -> Result<Drain<'_, T>, RecvError> {
+        let left = self.ready_nonempty()?;
+        Ok(Drain { consumer: self, left })
+    }
+
+    /// Takes one element, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop), but never empty.
+    pub fn pop_blocking(&mut self) -> Result<T, RecvError> {
+        self.half.wait_for(1, None)?;
+        Ok(self.take_one())
+    }
+
+    /// Takes one element, waiting for it up to `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop), with [`RecvError::TimedOut`] instead of empty.
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
+        self.half.wait_for(1, Instant::now().checked_add(timeout))?;
+        Ok(self.take_one())
+    }
+
+    /// Waits until there are `n` elements, up to `timeout`, and returns how many there are. Fewer than `n` are returned when the
+    /// peer has ended and they are the last.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop_timeout`](Self::pop_timeout); [`RecvError::TooLong`] for more than the ring holds.
+    pub fn wait_for(&mut self, n: usize, timeout: Duration) -> Result<usize, RecvError> {
+        Ok(self.half.wait_for(n, Instant::now().checked_add(timeout))? as usize)
+    }
+
+    /// Waits until there is an element, or until `stop` is readable (an eventfd, for instance), and returns how many there are. A
+    /// connection set to [`Wait::Spin`](crate::Wait::Spin) waits adaptively here.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop_blocking`](Self::pop_blocking), and [`RecvError::Stopped`].
+    pub fn wait_unless(&mut self, stop: BorrowedFd<'_>) -> Result<usize, RecvError> {
+        Ok(self.half.wait_unless(1, stop)? as usize)
+    }
+
+    /// What is there now, without taking it and without pausing.
+    ///
+    /// # Errors
+    ///
+    /// As [`pop`](Self::pop).
+    pub fn peek(&mut self) -> Result<Peek<'_, T>, RecvError> {
+        match self.half.look(1)? {
+            0 => {
+                self.half.count_fruitless()?;
+                Err(RecvError::Empty)
+            }
+            n => Ok(Peek { consumer: self, n: n as usize }),
+        }
+    }
+
+    /// The newest control message of the peer that came since the last call.
+    ///
+    /// # Errors
+    ///
+    /// The connection's end, behind a message that came before it.
+    pub fn recv_control(&mut self) -> Result<Option<ControlMessage>, RecvError> {
+        Ok(self.half.take_control()?)
+    }
+
+    /// How many elements there are now, at least one.
+    #[inline]
+    fn ready_nonempty(&mut self) -> Result<usize, RecvError> {
+        match self.half.ready()? {
+            0 => Err(RecvError::Empty),
+            n => Ok(n as usize),
+        }
+    }
+
+    #[inline(always)]
+    fn take_one(&mut self) -> T {
+        let value = self.slots.take(self.half.position());
+        self.give_back(1);
+        value
+    }
+
+    #[inline]
+    fn take_run(&mut self, out: &mut [T]) {
+        self.slots.overwrite(self.half.position(), out);
+        self.give_back(out.len());
+    }
+
+    #[inline(always)]
+    fn give_back(&mut self, n: usize) {
+        self.half.publish(n as u64);
+    }
+}
+
+impl<T> Consumer<T> {
+    /// Asks the peer for a bell at the next element, and looks once more. `true`: the caller may sleep until the socket ([`AsFd`](std::os::fd::AsFd))
+    /// is readable, then calls [`disarm`](Self::disarm), then takes what is there. `false`: there is something now.
+    ///
+    /// Between this and the sleep no other operation of this half may come: it could take the bell that was asked for.
+    pub fn arm(&mut self) -> bool {
+        self.half.arm()
+    }
+
+    /// The position up to which everything has been taken: a free-running counter of elements.
+    pub fn position(&self) -> u64 {
+        self.half.positions().1
+    }
+}
+
+impl_accessors!(Consumer);
+
+/// The elements that were there when [`Consumer::drain`] looked. What is not taken from it stays in the ring. It ends early when the
+/// other half finds that the peer broke the format, and in a forked child.
+#[derive(Debug)]
+pub struct Drain<'a, T: Element> {
+    consumer: &'a mut Consumer<T>,
+    left: usize,
+}
+
+impl<T: Element> Iterator for Drain<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        if !self.consumer.half.is_whole() {
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        let value = self.consumer.slots.take(self.consumer.half.position());
+        self.consumer.half.advance(1);
+        Some(value)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // None, should the other half find the peer to be corrupt meanwhile.
+        (0, Some(self.left))
+    }
+}
+
+impl<T: Element> Drop for Drain<'_, T> {
+    fn drop(&mut self) {
+        // Forgetting the iterator loses nothing either: the next look publishes what it took.
+        if self.consumer.half.is_whole() {
+            self.consumer.half.publish(0);
+        }
+    }
+}

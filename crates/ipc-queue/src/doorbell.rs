@@ -1,0 +1,217 @@
+//! The socket of one ring: bells, control messages, and the news that the peer is gone.
+//!
+//! Every call is `MSG_DONTWAIT`: the socket may have come from the peer, who shares its O_NONBLOCK flag.
+
+use std::{
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+use crate::Corrupt;
+
+/// Bytes of a message on the control channel: kind, tail, head.
+const MESSAGE: usize = 24;
+/// Messages taken by one read, and reads in one go: a peer that floods does not hold us up.
+const MESSAGES_A_READ: usize = 32;
+const READS: usize = 8;
+
+/// The kinds of messages. `docs/protocol.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Bell {
+    Data = 1,
+    Room = 2,
+    Finished = 3,
+    Control = 4,
+}
+
+/// A message of the peer's own making: where it was when it sent this.
+///
+/// Positions are free-running counters. They are hints, since they say what was, and nothing is decided by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ControlMessage {
+    /// The peer's write position: the tail of the ring that it fills.
+    pub write_position: u64,
+    /// The peer's read position: the head of the ring that it empties.
+    pub read_position: u64,
+}
+
+/// How the sending of a bell went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rung {
+    /// It is out.
+    Sent,
+    /// The socket is full: the peer has unread bells, and wakes.
+    Crowded,
+    /// The system had no memory for it: it is owed.
+    Owed,
+    /// The peer is gone.
+    Gone,
+}
+
+/// What a look at the socket saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// There is something to read, or the end.
+    pub(crate) readable: bool,
+    /// The process that did the handshake is dead.
+    pub(crate) died: bool,
+    /// The descriptor that ends a wait is readable.
+    pub(crate) stopped: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    socket: UnixStream,
+    /// A message of which only the first `sent` bytes went out.
+    outgoing: [u8; MESSAGE],
+    sent: usize,
+    /// A message of which only the first `filled` bytes have come.
+    incoming: [u8; MESSAGE],
+    filled: usize,
+    control: Option<ControlMessage>,
+    hung_up: bool,
+}
+
+impl Doorbell {
+    pub(crate) fn new(socket: UnixStream) -> Self {
+        Self {
+            socket,
+            outgoing: [0; MESSAGE],
+            sent: MESSAGE,
+            incoming: [0; MESSAGE],
+            filled: 0,
+            control: None,
+            hung_up: false,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Sends one message, behind the rest of one that went out in part.
+    pub(crate) fn ring(&mut self, bell: Bell, tail: u64, head: u64) -> Rung {
+        match self.send_rest() {
+            Rung::Sent => {}
+            other => return other,
+        }
+        for (field, value) in self.outgoing.chunks_exact_mut(8).zip([bell as u64, tail, head]) {
+            field.copy_from_slice(&value.to_ne_bytes());
+        }
+        self.sent = 0;
+        let rung = self.send_rest();
+        if self.sent == 0 {
+            // Nothing of it went out, so nothing has to follow.
+            self.sent = MESSAGE;
+        }
+        rung
+    }
+
+    fn send_rest(&mut self) -> Rung {
+        while self.sent < MESSAGE {
+            match fdpass::try_send_fds(&self.socket, &self.outgoing[self.sent..], &[]) {
+                Ok(sent) => self.sent += sent,
+                Err(fdpass::Error::WouldBlock) => return Rung::Crowded,
+                Err(error) => {
+                    let error = std::io::Error::from(error);
+                    return match error.raw_os_error().map(Errno::from_raw_os_error) {
+                        Some(Errno::NOBUFS | Errno::NOMEM) => Rung::Owed,
+                        _ => Rung::Gone,
+                    };
+                }
+            }
+        }
+        Rung::Sent
+    }
+
+    /// Waits for news on the socket, of the peer's death, or on `stop`, and returns at the latest after `at_most`, or at any
+    /// signal.
+    pub(crate) fn wait(
+        &self,
+        pidfd: Option<BorrowedFd<'_>>,
+        stop: Option<BorrowedFd<'_>>,
+        at_most: Option<Duration>,
+    ) -> Seen {
+        let timeout = at_most.and_then(|time| Timespec::try_from(time).ok());
+        let socket = self.socket.as_fd();
+        // What is not there stands as the socket with no events asked for, and its hang-up is not taken for another's.
+        let watch = |fd: Option<BorrowedFd<'_>>| fd.map_or(PollFlags::empty(), |_| PollFlags::IN);
+        let mut fds = [
+            PollFd::from_borrowed_fd(socket, PollFlags::IN),
+            PollFd::from_borrowed_fd(pidfd.unwrap_or(socket), watch(pidfd)),
+            PollFd::from_borrowed_fd(stop.unwrap_or(socket), watch(stop)),
+        ];
+        // EINTR is a reason to look, as any other. The other errors of ppoll(2) cannot happen here but for ENOMEM, where looking
+        // again is all there is to do.
+        if poll(&mut fds, timeout.as_ref()).is_err() {
+            return Seen::default();
+        }
+        let [readable, died, stopped] = fds.map(|fd| !fd.revents().is_empty());
+        Seen { readable, died: died && pidfd.is_some(), stopped: stopped && stop.is_some() }
+    }
+
+    /// Takes what lies in the socket, up to a bound.
+    pub(crate) fn take(&mut self) -> Result<(), Corrupt> {
+        let mut buffer = [0; MESSAGE * MESSAGES_A_READ];
+        for _ in 0..READS {
+            // No room for descriptors: the kernel drops what comes with a bell, and says so.
+            match fdpass::try_recv_fds(&self.socket, &mut buffer, 0) {
+                Ok(received) => self.parse(&buffer[..received.len])?,
+                Err(fdpass::Error::WouldBlock) => return Ok(()),
+                // JUDGE control: a bell carries no descriptors.
+                Err(fdpass::Error::Surplus { .. }) => return Err(Corrupt::Descriptors),
+                Err(_) => {
+                    // The end, or ECONNRESET where the peer left bells unread.
+                    self.hung_up = true;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn parse(&mut self, bytes: &[u8]) -> Result<(), Corrupt> {
+        for &byte in bytes {
+            self.incoming[self.filled] = byte;
+            self.filled += 1;
+            if self.filled == MESSAGE {
+                self.filled = 0;
+                self.accept_message()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn accept_message(&mut self) -> Result<(), Corrupt> {
+        let field = |at: usize| u64::from_ne_bytes(self.incoming[at..at + 8].try_into().expect("eight bytes"));
+        let (kind, tail, head) = (field(0), field(8), field(16));
+        const CONTROL: u64 = Bell::Control as u64;
+        match kind {
+            CONTROL => self.control = Some(ControlMessage { write_position: tail, read_position: head }),
+            kind if (Bell::Data as u64..=Bell::Finished as u64).contains(&kind) => {}
+            // JUDGE control: no other kinds exist.
+            kind => return Err(Corrupt::ControlKind { kind }),
+        }
+        Ok(())
+    }
+
+    /// The newest control message that was taken, once.
+    pub(crate) fn take_control(&mut self) -> Option<ControlMessage> {
+        self.control.take()
+    }
+
+    /// Whether the socket has ended.
+    pub(crate) fn hung_up(&self) -> bool {
+        self.hung_up
+    }
+}

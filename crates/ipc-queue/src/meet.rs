@@ -1,0 +1,374 @@
+//! The handshake over a socket: what `handshake.rs` asks for is done here, step by step and without waiting. Only the loop around
+//! it waits.
+
+use std::{
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{AddressFamily, SocketType, sockopt},
+};
+
+use crate::{
+    Credentials, Error, Options, Reason, Refused, Role,
+    barrier::{self, Barrier},
+    connection::{About, Connection},
+    frames::{
+        Direction, FEATURE_MEMBARRIER, Frame, FrameHeader, HEADER, Hello, LONGEST_BODY, VERSION_MAX, VERSION_MIN,
+    },
+    guard::Guard,
+    handshake::{Action, Handshake},
+    layout::{LAYOUT_VERSION, Word},
+    segment::Segment,
+};
+
+/// Descriptors that a Hello can carry.
+const MOST_DESCRIPTORS: usize = 2;
+
+/// A connection that is open, with what the halves are made from.
+#[derive(Debug)]
+pub(crate) struct Met {
+    pub(crate) connection: Connection,
+    pub(crate) barrier: Barrier,
+    /// The stream given: the ring of the client, or the only one.
+    pub(crate) stream: UnixStream,
+    /// The ring of the server, where there are two.
+    pub(crate) second: Option<UnixStream>,
+    pub(crate) ours: Hello,
+    pub(crate) theirs: Hello,
+}
+
+/// Does the handshake, waiting for the peer.
+pub(crate) fn meet<T>(stream: UnixStream, role: Role, direction: Direction, options: &Options) -> Result<Met, Error> {
+    // Before the clock runs: the first time it takes 10 to 20 ms in a process with threads.
+    let membarrier = barrier::register() && !options.force_fence;
+    let mut meeting = Meeting::new::<T>(stream, role, direction, membarrier, options)?;
+    let deadline = Instant::now().checked_add(options.handshake_timeout);
+    loop {
+        match meeting.step()? {
+            Step::Wait(interest) => meeting.wait(interest, deadline, options.handshake_timeout)?,
+            Step::Done => return meeting.finish(),
+        }
+    }
+}
+
+/// What a meeting waits for, if anything.
+enum Step {
+    Wait(PollFlags),
+    Done,
+}
+
+struct Meeting {
+    stream: UnixStream,
+    handshake: Handshake,
+    ours: Hello,
+    guard: Guard,
+    peer_credentials: Credentials,
+    /// The rest of a frame that is on its way out.
+    outgoing: Vec<u8>,
+    /// What goes with its first byte.
+    attached: Vec<OwnedFd>,
+    inbox: Vec<u8>,
+    arrived: Vec<OwnedFd>,
+    own: Option<Segment>,
+    peer: Option<Segment>,
+    second: Option<UnixStream>,
+    pidfd: Option<OwnedFd>,
+    /// Reported only if the peer has not said why.
+    broken: Option<Error>,
+}
+
+impl Meeting {
+    fn new<T>(
+        stream: UnixStream,
+        role: Role,
+        direction: Direction,
+        membarrier: bool,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        options.check_texts()?;
+        // A consumer has no slots of its own.
+        let slots = if direction == Direction::Consume { 0 } else { options.slot_count(size_of::<T>())? };
+        check_stream(&stream)?;
+        let guard = Guard::new()?;
+        let peer_credentials = fdpass::peer_credentials(&stream).map_err(Error::io("asking who the peer is"))?;
+        stream.set_nonblocking(true).map_err(Error::io("making the stream nonblocking"))?;
+        // Without it (before Linux 6.5) a death shows by the sockets alone.
+        let _ = fdpass::set_pass_pidfd(&stream, true);
+        let ours = Hello {
+            version_min: VERSION_MIN,
+            version_max: VERSION_MAX,
+            features: if membarrier { FEATURE_MEMBARRIER } else { 0 },
+            role: role as u8,
+            direction: direction as u8,
+            layout: LAYOUT_VERSION,
+            element_align: align_of::<T>() as u32,
+            element_size: size_of::<T>() as u64,
+            slot_count: slots,
+            start: options.start,
+            schema: options.schema.clone(),
+            name: options.name.clone(),
+        };
+        Ok(Self {
+            handshake: Handshake::new(role, ours.clone(), options.max_segment),
+            stream,
+            ours,
+            guard,
+            peer_credentials,
+            outgoing: Vec::new(),
+            attached: Vec::new(),
+            inbox: Vec::new(),
+            arrived: Vec::new(),
+            own: None,
+            peer: None,
+            second: None,
+            pidfd: None,
+            broken: None,
+        })
+    }
+
+    /// Goes on until it has to wait.
+    fn step(&mut self) -> Result<Step, Error> {
+        loop {
+            if !self.outgoing.is_empty() && !self.send()? {
+                return Ok(Step::Wait(PollFlags::OUT));
+            }
+            match self.handshake.action() {
+                Action::Send(frame) if self.broken.is_none() => self.prepare(&frame)?,
+                // Nobody hears us any more; but what the peer said before may be the reason.
+                Action::Send(_) | Action::Receive => {
+                    if !self.receive()? {
+                        return Ok(Step::Wait(PollFlags::IN));
+                    }
+                }
+                Action::Adopt => self.adopt(),
+                Action::Open => return Ok(Step::Done),
+                Action::Refuse(refused) => return Err(Error::Refused(refused)),
+            }
+        }
+    }
+
+    fn wait(&self, interest: PollFlags, deadline: Option<Instant>, after: Duration) -> Result<(), Error> {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(Error::TimedOut { after });
+        }
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(&mut [PollFd::new(&self.stream, interest)], timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(Error::io("waiting for the peer")(errno)),
+        }
+    }
+
+    /// Lays a frame out for sending, a Hello with its descriptors.
+    fn prepare(&mut self, frame: &Frame) -> Result<(), Error> {
+        if let Frame::Hello(_) = frame
+            && let Err(error) = self.attach()
+        {
+            // A server's client is waiting for the answer.
+            let errno = match &error {
+                Error::Io { source, .. } => source.raw_os_error().unwrap_or(0),
+                _ => Errno::FBIG.raw_os_error(),
+            };
+            let trouble = Frame::Reject(Refused::new(Reason::Trouble, errno as u64, 0u64));
+            if self.handshake.peer().is_some() {
+                let _ = fdpass::try_send_fds(&self.stream, &trouble.encode(), &[]);
+            }
+            return Err(error);
+        }
+        if let (Frame::Accept, Some(own), Some(theirs)) = (frame, &self.own, self.handshake.peer()) {
+            // Both positions of a ring start where its producer says. The peer looks only after it has this Accept.
+            own.start(Word::Head, Word::WakeTail, theirs.start);
+        }
+        self.outgoing = frame.encode();
+        Ok(())
+    }
+
+    fn attach(&mut self) -> Result<(), Error> {
+        let (segment, fd) = Segment::create(self.ours.geometry(), &self.ours.name)?;
+        segment.start(Word::Tail, Word::WakeHead, self.ours.start);
+        self.own = Some(segment);
+        self.attached.push(fd);
+        if self.ours.role == Role::Client as u8 && self.ours.direction == Direction::Both as u8 {
+            let (ours, theirs) = UnixStream::pair().map_err(Error::io("making the second socket"))?;
+            self.second = Some(ours);
+            self.attached.push(theirs.into());
+        }
+        Ok(())
+    }
+
+    /// Sends what is laid out. `false`: the socket is full.
+    fn send(&mut self) -> Result<bool, Error> {
+        while !self.outgoing.is_empty() {
+            let fds: Vec<_> = self.attached.iter().map(AsFd::as_fd).collect();
+            match fdpass::try_send_fds(&self.stream, &self.outgoing, &fds) {
+                Ok(sent) => {
+                    self.outgoing.drain(..sent);
+                    // Ours are closed as soon as they are sent, or a death of the peer would go unnoticed.
+                    self.attached.clear();
+                }
+                // A peer that reads nothing is not told why.
+                Err(fdpass::Error::WouldBlock) if self.handshake.is_refusing() => break,
+                Err(fdpass::Error::WouldBlock) => return Ok(false),
+                Err(error) => {
+                    self.outgoing.clear();
+                    self.attached.clear();
+                    self.broken = Some(failed("sending to the peer", error));
+                    return Ok(true);
+                }
+            }
+        }
+        self.outgoing.clear();
+        self.handshake.sent();
+        Ok(true)
+    }
+
+    /// Receives one frame, no byte more. `false`: it is not all there yet.
+    fn receive(&mut self) -> Result<bool, Error> {
+        loop {
+            let header = match self.inbox.first_chunk::<HEADER>() {
+                Some(header) => match FrameHeader::parse(header) {
+                    Ok(header) => Some(header),
+                    Err(refused) => return self.refused_input(refused),
+                },
+                None => None,
+            };
+            let due = HEADER + header.map_or(0, |header| header.length);
+            if let Some(header) = header
+                && self.inbox.len() == due
+            {
+                self.accept_frame(header);
+                return Ok(true);
+            }
+            match self.read(due - self.inbox.len()) {
+                Ok(()) => {}
+                Err(Unread::NotYet) => return Ok(false),
+                Err(Unread::Refused(refused)) => return self.refused_input(refused),
+                Err(Unread::Failed(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn refused_input(&mut self, refused: Refused) -> Result<bool, Error> {
+        self.inbox.clear();
+        self.arrived.clear();
+        if self.broken.is_some() {
+            return Err(Error::Refused(refused));
+        }
+        self.handshake.refuse(refused);
+        Ok(true)
+    }
+
+    fn accept_frame(&mut self, header: FrameHeader) {
+        let frame = Frame::parse(header.kind, &self.inbox[HEADER..]);
+        self.inbox.clear();
+        match frame {
+            Ok(frame) => {
+                self.handshake.received(frame, self.arrived.len());
+                // Its sender is known by now, and bells need no proof of it.
+                let _ = fdpass::set_pass_pidfd(&self.stream, false);
+            }
+            Err(refused) => self.handshake.refuse(refused),
+        }
+        if self.handshake.action() != Action::Adopt {
+            self.arrived.clear();
+        }
+    }
+
+    fn read(&mut self, length: usize) -> Result<(), Unread> {
+        let mut buffer = [0; LONGEST_BODY];
+        let length = length.min(buffer.len());
+        let room = MOST_DESCRIPTORS - self.arrived.len();
+        match fdpass::try_recv_fds(&self.stream, &mut buffer[..length], room) {
+            Ok(received) => {
+                self.inbox.extend(&buffer[..received.len]);
+                self.arrived.extend(received.fds);
+                self.pidfd = self.pidfd.take().or(received.pidfd);
+                Ok(())
+            }
+            Err(fdpass::Error::WouldBlock) => Err(Unread::NotYet),
+            Err(fdpass::Error::Surplus { got, .. }) => {
+                let got = self.arrived.len() + got;
+                Err(Unread::Refused(Refused::new(Reason::DescriptorsSurplus, MOST_DESCRIPTORS as u64, got as u64)))
+            }
+            Err(fdpass::Error::Truncated { got, .. }) => {
+                let got = self.arrived.len() + got;
+                Err(Unread::Refused(Refused::new(Reason::DescriptorsMissing, MOST_DESCRIPTORS as u64, got as u64)))
+            }
+            Err(error) => {
+                Err(Unread::Failed(self.broken.take().unwrap_or_else(|| failed("receiving from the peer", error))))
+            }
+        }
+    }
+
+    /// Judges and maps what came with the peer's Hello.
+    fn adopt(&mut self) {
+        match self.try_adopt() {
+            Ok(()) => self.handshake.adopted(),
+            Err(refused) => self.handshake.refuse(refused),
+        }
+        self.arrived.clear();
+    }
+
+    fn try_adopt(&mut self) -> Result<(), Refused> {
+        let mut arrived = self.arrived.drain(..);
+        let (Some(hello), Some(segment)) = (self.handshake.peer(), arrived.next()) else {
+            return Err(Refused::new(Reason::DescriptorsMissing, 1u64, 0u64));
+        };
+        if let Some(second) = arrived.next() {
+            let second = UnixStream::from(second);
+            check_stream(&second).map_err(|_| Refused::new(Reason::Socket, 0u64, 0u64))?;
+            self.second = Some(second);
+        }
+        let peer = Segment::adopt(segment, hello.geometry())
+            .map_err(|flaw| Refused::new(flaw.reason, flaw.here, flaw.there))?;
+        self.peer = Some(peer);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Met, Error> {
+        let theirs = self.handshake.peer().cloned();
+        let (Some(theirs), Some(own), Some(peer)) = (theirs, self.own, self.peer) else {
+            return Err(Error::Disconnected);
+        };
+        let both = self.ours.features & theirs.features & FEATURE_MEMBARRIER != 0;
+        let barrier = if both { Barrier::Membarrier } else { Barrier::Fence };
+        let about = About {
+            name: self.ours.name.clone(),
+            peer_name: theirs.name.clone(),
+            peer_credentials: self.peer_credentials,
+        };
+        let connection = Connection::new(own, peer, self.guard, self.pidfd, about);
+        Ok(Met { connection, barrier, stream: self.stream, second: self.second, ours: self.ours, theirs })
+    }
+}
+
+enum Unread {
+    NotYet,
+    Refused(Refused),
+    Failed(Error),
+}
+
+/// The peer closed the socket, or the system failed.
+fn failed(doing: &'static str, error: fdpass::Error) -> Error {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    let error = std::io::Error::from(error);
+    match error.kind() {
+        BrokenPipe | ConnectionReset | UnexpectedEof => Error::Disconnected,
+        _ => Error::io(doing)(error),
+    }
+}
+
+/// A connected Unix stream socket, whatever type the descriptor was given as.
+fn check_stream(stream: &UnixStream) -> Result<(), Error> {
+    let is_stream = sockopt::socket_domain(stream) == Ok(AddressFamily::UNIX)
+        && sockopt::socket_type(stream) == Ok(SocketType::STREAM)
+        && rustix::net::getpeername(stream).is_ok();
+    if is_stream { Ok(()) } else { Err(Error::NotAUnixStream) }
+}

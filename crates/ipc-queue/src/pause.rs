@@ -1,0 +1,70 @@
+//! The pause after a fruitless look.
+
+use std::time::{Duration, Instant};
+
+use crate::sync::spin_loop;
+
+/// PAUSE instructions between two looks at a full ring.
+const FULL_PAUSE: u32 = 16;
+/// The longest pause of a consumer, in PAUSE instructions and in time.
+const LONGEST_PAUSE: (u32, Duration) = (32, Duration::from_micros(1));
+
+/// The pause after a fruitless look.
+///
+/// It stops a consumer in full flow from tearing the line away from the producer at every message: a pause that was followed by
+/// two or more new messages was too short and doubles, one that was followed by a single one goes back to the shortest. So a ping-pong
+/// pays nothing.
+#[derive(Debug)]
+pub(crate) struct Pause {
+    length: u32,
+    shortest: u32,
+    longest: u32,
+    /// Whether the last look was fruitless.
+    paused: bool,
+}
+
+impl Pause {
+    pub(crate) fn of_consumer() -> Self {
+        Self { length: 1, shortest: 1, longest: longest_pause(), paused: false }
+    }
+
+    pub(crate) fn of_producer() -> Self {
+        let length = FULL_PAUSE.min(longest_pause());
+        Self { length, shortest: length, longest: length, paused: false }
+    }
+
+    /// A look found nothing.
+    #[inline]
+    pub(crate) fn rest(&mut self) {
+        self.paused = true;
+        for _ in 0..self.length {
+            spin_loop();
+        }
+    }
+
+    /// A look found `n` slots. A producer's pause stays the same.
+    #[inline]
+    pub(crate) fn adapt(&mut self, n: u64) {
+        if self.paused {
+            self.paused = false;
+            self.length = if n > 1 { (self.length * 2).min(self.longest) } else { self.shortest };
+        }
+    }
+}
+
+/// How many PAUSE instructions take no more than the longest pause: they cost from 10 to 150 cycles, by processor.
+fn longest_pause() -> u32 {
+    static COUNT: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let (most, time) = LONGEST_PAUSE;
+        // The least of a few, since the scheduler can only lengthen a measurement.
+        let cost = (0..4).map(|_| {
+            let start = Instant::now();
+            (0..most).for_each(|_| spin_loop());
+            start.elapsed()
+        });
+        let cost = cost.min().unwrap_or(time).max(Duration::from_nanos(1));
+        let fits = u128::from(most) * time.as_nanos() / cost.as_nanos();
+        u32::try_from(fits).map_or(most, |fits| fits.clamp(1, most))
+    })
+}

@@ -1,0 +1,235 @@
+//! The ring's positions: what one end knows, how it learns more, and how it tells the other.
+//!
+//! The two ends of a ring are the same machine. Each owns a position and may move it up to a limit that the other's position
+//! sets: the consumer's `head` may go up to the producer's `tail`, the producer's `tail` up to `head + count`. With `slack` 0 for
+//! the consumer and `count` for the producer, both read
+//!
+//! ```text
+//! limit = theirs + slack          position <= limit <= position + count
+//! ```
+//!
+//! All arithmetic wraps: positions are free-running 64-bit counters and may start anywhere.
+
+use core::marker::PhantomData;
+
+use crate::{
+    barrier::Barrier,
+    layout::Word,
+    sync::{
+        AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+        fence,
+    },
+};
+
+/// Where the live words of both sides are.
+pub(crate) trait Memory {
+    /// A word that this side writes.
+    fn own(&self, word: Word) -> &AtomicU64;
+    /// A word that the peer writes: its value can be anything at any time.
+    fn peer(&self, word: Word) -> &AtomicU64;
+}
+
+/// Which end of a ring.
+pub(crate) trait Side {
+    /// The word with this end's position.
+    const MINE: Word;
+    /// The peer's word with the other end's position.
+    const THEIRS: Word;
+    /// The word in which this end asks to be woken.
+    const MY_WAKE: Word;
+    /// The peer's word in which the other end asks to be woken.
+    const THEIR_WAKE: Word;
+    /// What is added to the other end's position to give this end's limit.
+    fn slack(count: u64) -> u64;
+}
+
+/// The end that fills slots.
+#[derive(Debug)]
+pub(crate) struct Sending;
+/// The end that empties slots.
+#[derive(Debug)]
+pub(crate) struct Receiving;
+
+impl Side for Sending {
+    const MINE: Word = Word::Tail;
+    const THEIRS: Word = Word::Head;
+    const MY_WAKE: Word = Word::WakeHead;
+    const THEIR_WAKE: Word = Word::WakeTail;
+    #[inline(always)]
+    fn slack(count: u64) -> u64 {
+        count
+    }
+}
+
+impl Side for Receiving {
+    const MINE: Word = Word::Head;
+    const THEIRS: Word = Word::Tail;
+    const MY_WAKE: Word = Word::WakeTail;
+    const THEIR_WAKE: Word = Word::WakeHead;
+    #[inline(always)]
+    fn slack(_: u64) -> u64 {
+        0
+    }
+}
+
+/// The other end announced a position that no correct peer can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OutOfRange {
+    pub(crate) theirs: u64,
+    pub(crate) mine: u64,
+}
+
+/// One end of a ring.
+///
+/// # Invariants
+///
+/// E1. `limit - position <= count`: `limit` is `theirs + slack` or, when closed, `position`; `theirs` has passed the judge, and
+///     `advance` never passes `limit`.
+/// E2. `position - debt` is what the other end was last told, bell included: normally `debt` is 0.
+#[derive(Debug)]
+pub(crate) struct End<M, S> {
+    memory: M,
+    barrier: Barrier,
+    count: u64,
+    position: u64,
+    limit: u64,
+    theirs: u64,
+    debt: u64,
+    side: PhantomData<S>,
+}
+
+impl<M: Memory, S: Side> End<M, S> {
+    /// An end of a ring of `count` slots whose two positions both are `start`.
+    pub(crate) fn new(memory: M, barrier: Barrier, count: u64, start: u64) -> Self {
+        let limit = start.wrapping_add(S::slack(count));
+        Self { memory, barrier, count, position: start, limit, theirs: start, debt: 0, side: PhantomData }
+    }
+
+    pub(crate) fn memory(&self) -> &M {
+        &self.memory
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// This end's position, announced or not.
+    #[inline(always)]
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The other end's position as last judged.
+    pub(crate) fn theirs(&self) -> u64 {
+        self.theirs
+    }
+
+    /// Slots that this end may work on now: at most `count` (E1).
+    #[inline(always)]
+    pub(crate) fn available(&self) -> u64 {
+        self.limit.wrapping_sub(self.position)
+    }
+
+    /// Looks at the other end's position, once. Returns the slots that this end may work on now.
+    #[inline(always)]
+    pub(crate) fn look(&mut self) -> Result<u64, OutOfRange> {
+        let theirs = self.memory.peer(S::THEIRS).load(Relaxed);
+        let moved = theirs.wrapping_sub(self.theirs);
+        if moved != 0 {
+            // The judge: up to where this end's whole ring would be available, and never back (which shows as a huge `moved`).
+            let furthest = self.position.wrapping_add(self.count).wrapping_sub(S::slack(self.count));
+            // JUDGE position: no correct peer can be there.
+            if moved > furthest.wrapping_sub(self.theirs) {
+                return Err(OutOfRange { theirs, mine: self.position });
+            }
+            // PAIR publish: what the other end did to these slots before `publish` happened before what this end does next.
+            fence(Acquire);
+            self.theirs = theirs;
+            self.reopen();
+        }
+        Ok(self.available())
+    }
+
+    /// Moves over `n` slots without telling the other end: the next `publish` does.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, n: u64) {
+        debug_assert!(n <= self.available(), "moved over more slots than there are");
+        self.position = self.position.wrapping_add(n);
+        self.debt += n;
+    }
+
+    /// Moves over `n` more slots and tells the other end about everything it was not told. `true`: it asked to be woken for this.
+    #[inline(always)]
+    #[must_use = "a sleeper that is not rung sleeps on"]
+    pub(crate) fn publish(&mut self, n: u64) -> bool {
+        debug_assert!(n <= self.available(), "moved over more slots than there are");
+        let new = self.position.wrapping_add(n);
+        self.position = new;
+        let told = n + self.debt;
+        if self.debt != 0 {
+            self.debt = 0;
+        }
+        // PAIR publish: what this end did to the slots happens before what the other end does after its `look`.
+        self.memory.own(S::MINE).store(new, Release);
+        // Two sides, four lines. Here: store the position, barrier, load the wake word. The sleeper (`announce`): store the wake
+        // word, barrier, load the position. Whichever barrier comes second, its side sees the other's store: either the bell
+        // is rung here, or the sleeper sees the position and does not sleep.
+        self.barrier.publisher();
+        let asked = self.memory.peer(S::THEIR_WAKE).load(Relaxed);
+        // old < asked <= new, in wrapping arithmetic: exactly one publish crosses a given position.
+        asked.wrapping_sub(new.wrapping_sub(told)).wrapping_sub(1) < told
+    }
+
+    /// Whether the other end was not told of everything, or not rung for.
+    #[inline(always)]
+    pub(crate) fn owes(&self) -> bool {
+        self.debt != 0
+    }
+
+    /// The bell for the last `n` positions could not be rung: the next publish counts them as not told yet.
+    pub(crate) fn owe_bell(&mut self, n: u64) {
+        self.debt += n;
+    }
+
+    /// Asks to be woken when `n` slots are available. After this the caller must look once more before it sleeps. `false`: the
+    /// other end may not learn of it, so the sleep must be short.
+    pub(crate) fn announce(&mut self, n: u64) -> bool {
+        let wake = self.position.wrapping_add(n).wrapping_sub(S::slack(self.count));
+        // PAIR wake: see `publish`. Never cleared: once passed, it cannot match again.
+        self.memory.own(S::MY_WAKE).store(wake, Relaxed);
+        self.barrier.sleeper()
+    }
+
+    /// Nothing is available until a look sees the other end move, or `reopen`.
+    pub(crate) fn close(&mut self) {
+        self.limit = self.position;
+    }
+
+    /// What the other end's position allows is available.
+    #[inline(always)]
+    pub(crate) fn reopen(&mut self) {
+        self.limit = self.theirs.wrapping_add(S::slack(self.count));
+    }
+}
+
+impl<M: Memory> End<M, Sending> {
+    /// Says that no more will be published. The caller rings whether or not anybody asked, so there is no barrier here.
+    pub(crate) fn finish(&mut self) {
+        // PAIR finish: the last tail happens before this, for a consumer that sees it and then looks.
+        self.memory.own(Word::Finished).store(1, Release);
+    }
+}
+
+impl<M: Memory> End<M, Receiving> {
+    /// The peer's word that says "no more": 0, 1, or a lie. The caller looks once more after a 1.
+    #[inline]
+    pub(crate) fn finished_word(&self) -> u64 {
+        let word = self.memory.peer(Word::Finished).load(Relaxed);
+        if word != 0 {
+            // PAIR finish: the look that follows sees the last tail.
+            fence(Acquire);
+        }
+        word
+    }
+}
