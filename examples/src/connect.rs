@@ -1,0 +1,43 @@
+//! Joining the server and leaving it.
+
+use std::{io::ErrorKind, path::Path};
+
+use memenpsf::{Error, Interface, RecvError};
+
+use crate::{
+    arguments::Outcome,
+    message::{Message, options},
+};
+
+/// Joins the server at `socket`.
+///
+/// # Errors
+///
+/// Nobody listens there, or the two do not fit together.
+pub fn connect(socket: &Path, name: &str) -> Outcome<Interface<Message>> {
+    Interface::connect(socket, &options(name)).map_err(|error| {
+        let socket = socket.display();
+        let nobody = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+        match error {
+            Error::Io { source, .. } if nobody(source.kind()) => {
+                format!("no server listens at {socket}; `ipc-server --socket {socket}` starts one").into()
+            }
+            Error::Refused(refused) => format!("no handshake with the server at {socket}: {refused}").into(),
+            other => format!("cannot join the server at {socket}: {other}").into(),
+        }
+    })
+}
+
+/// Leaves it in order: this side has finished, and so has the server once it has answered everything.
+///
+/// # Errors
+///
+/// The server is gone, or had something more to say.
+pub fn leave(mut interface: Interface<Message>) -> Outcome {
+    interface.finish()?;
+    match interface.recv_blocking() {
+        Err(RecvError::Finished) => Ok(()),
+        Err(end) => Err(format!("the server did not finish: {end}").into()),
+        Ok(message) => Err(format!("message {} came although nothing was due", message.number).into()),
+    }
+}
