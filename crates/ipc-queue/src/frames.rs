@@ -266,10 +266,16 @@ mod tests {
         let hello = "6d6e706604030201010001003b000000\
              0100010001000000000101000800000040000000000000000004000000000000000000000000000007040000000000007\
              1756f74652f3165746830";
-        assert_eq!(hex(&Frame::Hello(example()).encode()), hello);
-        assert_eq!(hex(&Frame::Accept.encode()), "6d6e7066040302010200010000000000");
-        let reject = Frame::Reject(Refused::new(Reason::ElementSize, 8u64, 16u64)).encode();
-        assert_eq!(hex(&reject), "6d6e7066040302010300010018000000090000000000000008000000000000001000000000000000");
+        let accept = "6d6e7066040302010200010000000000";
+        let reject = "6d6e7066040302010300010018000000090000000000000008000000000000001000000000000000";
+        let refused = Refused::new(Reason::ElementSize, 8u64, 16u64);
+        let page: String = include_str!("../../../docs/protocol.md").split_whitespace().collect();
+        for (frame, bytes) in
+            [(Frame::Hello(example()), hello), (Frame::Accept, accept), (Frame::Reject(refused), reject)]
+        {
+            assert_eq!(hex(&frame.encode()), bytes);
+            assert!(page.contains(bytes), "docs/protocol.md has other bytes for {frame:?}");
+        }
     }
 
     #[test]

@@ -213,8 +213,8 @@ impl Meeting {
                     // Ours are closed as soon as they are sent, or a death of the peer would go unnoticed.
                     self.attached.clear();
                 }
-                // A peer that reads nothing is not told why.
-                Err(fdpass::Error::WouldBlock) if self.handshake.is_refusing() => break,
+                // A peer that reads nothing, or is gone, is not told why.
+                Err(_) if self.handshake.is_refusing() => break,
                 Err(fdpass::Error::WouldBlock) => return Ok(false),
                 Err(error) => {
                     self.outgoing.clear();

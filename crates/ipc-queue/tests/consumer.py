@@ -1,6 +1,7 @@
 """Joins a queue as its consumer and reads 1000 numbers: docs/memory-layout.md and docs/protocol.md, and Python's standard library.
 
-The socket is standard input. Python has no fences, so this peer announces, looks again, and sleeps at most a little while at a time.
+The socket is standard input. Python has no fences, so what this peer may have missed it looks at again a little later: it sleeps at most
+a millisecond at a time, and asks for the producer's wake word at each look, not only after it has moved.
 """
 import array
 import fcntl
@@ -37,7 +38,7 @@ class Queue:
         assert size == ELEMENT and align == ELEMENT and self.count & (self.count - 1) == 0, hello
         assert len(fds) == 1, fds
         self.theirs = self.map_theirs(fds[0])
-        self.head = self.start = start
+        self.head = self.rung = start
         self.own, own_fd = self.make_own(start)
         self.send(HELLO_KIND, HELLO.pack(1, 1, 0, 1, 2, 1, ELEMENT, ELEMENT, 0, 0, 0, 6) + b"python", [own_fd])
         os.close(own_fd)
@@ -108,12 +109,17 @@ class Queue:
         slots = [(self.head + i) % self.count for i in range(filled)]
         taken = [struct.unpack_from("=Q", self.theirs, 8192 + slot * ELEMENT)[0] for slot in slots]
         if filled:
-            old, self.head = self.head, tail
+            self.head = tail
             struct.pack_into("=Q", self.own, HEAD, self.head)
-            wake = self.word(WAKE_HEAD)
-            if (wake - old - 1) % WORD < filled:
-                self.socket.send(struct.pack("=QQQ", ROOM, tail, self.head))
+        self.ring(tail)
         return taken
+
+    def ring(self, tail):
+        """Rings if the producer asked for a position behind the last one rung for and up to here."""
+        wake = self.word(WAKE_HEAD)
+        if (wake - self.rung - 1) % WORD < (self.head - self.rung) % WORD:
+            self.rung = wake
+            self.socket.send(struct.pack("=QQQ", ROOM, tail, self.head))
 
     def sleep(self):
         """Until a bell, unless something is there already. True when the producer has finished or is gone."""

@@ -20,6 +20,7 @@ use std::{
 use ipc_queue::{Consumer, Error, Options, Producer, Reason, Refused, Role, duplex};
 use rig::{ACCEPT, Kind, Offer, SIZE, TMPFS, alone, frame, memfd, offer, pair, read_frame, real, seals};
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, SealFlags},
     net::{AddressFamily, SocketType},
 };
@@ -381,6 +382,15 @@ fn a_schema_that_one_side_leaves_out_is_not_checked() {
 }
 
 #[test]
+fn a_peer_with_features_of_a_later_time_is_accepted() {
+    let alone = alone("a_peer_with_features_of_a_later_time_is_accepted");
+    for kind in Kind::ALL {
+        accepts(kind, rig::options(), |offer| offer.hello.features = !1);
+        alone.assert_nothing_left("later features");
+    }
+}
+
+#[test]
 fn a_peer_that_can_speak_later_versions_too_is_accepted() {
     let alone = alone("a_peer_that_can_speak_later_versions_too_is_accepted");
     for kind in Kind::ALL {
@@ -619,6 +629,13 @@ fn what_is_no_memfd_is_no_segment() {
             numbers: |_| (TMPFS, PIPEFS),
         },
         Case {
+            what: "a directory",
+            kinds: &Kind::ALL,
+            change: |offer| offer.fds[0] = File::open("/").unwrap().into(),
+            reason: Reason::SegmentType,
+            numbers: |_| (TMPFS, rustix::fs::statfs("/").unwrap().f_type as u64),
+        },
+        Case {
             what: "a directory in /proc",
             kinds: &Kind::ALL,
             change: |offer| offer.fds[0] = File::open("/proc").unwrap().into(),
@@ -757,6 +774,39 @@ fn the_peers_reject_is_reported_in_our_words() {
     }
 }
 
+#[test]
+fn a_peer_that_reads_nothing_holds_nobody_up_beyond_the_time() {
+    let alone = alone("a_peer_that_reads_nothing_holds_nobody_up_beyond_the_time");
+    let after = Duration::from_millis(100);
+    for kind in Kind::ALL {
+        for wrong in [false, true] {
+            let (stream, theirs) = pair();
+            // Not a byte more has room.
+            theirs.set_nonblocking(true).unwrap();
+            while std::io::Write::write(&mut &theirs, &[0; 4096]).is_ok() {}
+            while std::io::Write::write(&mut &theirs, &[0]).is_ok() {}
+            let mut offer = offer(kind);
+            if wrong {
+                offer.hello.magic = *b"none";
+            }
+            offer.send(&stream);
+            let started = Instant::now();
+            let result = real(kind, theirs, rig::options().handshake_timeout(after)).join().unwrap();
+            let took = started.elapsed();
+            if wrong && !kind.is_client() {
+                // The refusal cannot be said, and that is not waited for.
+                assert_eq!(refusal(result, "nobody reads").reason(), Reason::Magic, "{kind:?}");
+            } else {
+                assert!(matches!(result, Err(Error::TimedOut { .. })), "{kind:?}: {result:?}");
+                assert!(took >= after, "{kind:?}: {took:?}");
+            }
+            assert!(took < after * 20, "{kind:?}: {took:?}");
+            drop((stream, offer));
+            alone.assert_nothing_left("nobody reads");
+        }
+    }
+}
+
 /// How much of the handshake the raw peer sends before it says nothing more.
 fn steps(kind: Kind) -> Vec<(&'static str, Vec<u8>)> {
     let hello = offer(kind).hello.bytes();
@@ -803,12 +853,13 @@ fn a_peer_that_trickles_has_no_more_time_than_any_other() {
     let meeting = real(Kind::Consumer, theirs, rig::options().handshake_timeout(Duration::from_millis(100)));
     let offer = offer(Kind::Consumer);
     let started = Instant::now();
+    let pace = Timespec::try_from(Duration::from_millis(20)).unwrap();
     for byte in offer.bytes() {
-        if meeting.is_finished() {
+        let _ = std::io::Write::write(&mut &stream, &[byte]);
+        // A byte each time this runs out, until the end under test hangs up.
+        if poll(&mut [PollFd::new(&stream, PollFlags::empty())], Some(&pace)) == Ok(1) {
             break;
         }
-        let _ = std::io::Write::write(&mut &stream, &[byte]);
-        thread::sleep(Duration::from_millis(20));
     }
     assert!(matches!(meeting.join().unwrap(), Err(Error::TimedOut { .. })));
     assert!(started.elapsed() < Duration::from_millis(1000));
@@ -859,6 +910,31 @@ fn a_peer_that_is_gone_before_it_is_spoken_to_is_reported_as_gone() {
 }
 
 #[test]
+fn a_peer_that_does_not_fit_and_goes_away_is_refused_for_what_does_not_fit() {
+    let alone = alone("a_peer_that_does_not_fit_and_goes_away_is_refused_for_what_does_not_fit");
+    for kind in Kind::ALL {
+        let (stream, theirs) = pair();
+        let mut offer = offer(kind);
+        offer.hello.size = 16;
+        let meeting = if kind.is_client() {
+            let meeting = real(kind, theirs, rig::options());
+            read_frame(&stream);
+            offer.send(&stream);
+            drop(stream);
+            meeting
+        } else {
+            offer.send(&stream);
+            drop(stream);
+            real(kind, theirs, rig::options())
+        };
+        let refused = refusal(meeting.join().unwrap(), &format!("wrong and gone, {kind:?}"));
+        assert_eq!((refused.reason(), refused.here(), refused.there()), (Reason::ElementSize, 8, 16), "{kind:?}");
+        drop(offer);
+    }
+    alone.assert_nothing_left("wrong and gone");
+}
+
+#[test]
 fn a_peer_that_hears_nothing_more_is_still_told_apart_by_what_it_said() {
     let alone = alone("a_peer_that_hears_nothing_more_is_still_told_apart_by_what_it_said");
     let (stream, theirs) = pair();
@@ -873,21 +949,109 @@ fn a_peer_that_hears_nothing_more_is_still_told_apart_by_what_it_said() {
 #[test]
 fn two_ends_refuse_each_other_each_in_its_own_words() {
     let alone = alone("two_ends_refuse_each_other_each_in_its_own_words");
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let other = thread::spawn(|| Producer::<u128>::new(theirs, &rig::options()).map(drop).unwrap_err().to_string());
-    let here = Consumer::<u64>::new(ours, &rig::options()).map(drop).unwrap_err().to_string();
-    let there = other.join().unwrap();
-    assert_eq!(here, "refused: element size: 8 here, 16 there");
-    assert_eq!(there, "refused by the peer: element size: 16 here, 8 there");
+    for [server, client] in &PAIRS {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let other = real_of(client.end, theirs);
+        let here = real_of(server.end, ours).join().unwrap();
+        assert_eq!((here.as_str(), other.join().unwrap().as_str()), (server.says, client.says));
+        alone.assert_nothing_left(server.says);
+    }
+}
 
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let other = thread::spawn(|| {
-        duplex::<u64>(theirs, Role::Client, &rig::options().schema("b")).map(drop).unwrap_err().to_string()
-    });
-    let here = duplex::<u64>(ours, Role::Server, &rig::options().schema("a")).map(drop).unwrap_err().to_string();
-    assert_eq!(here, r#"refused: schema: "a" here, "b" there"#);
-    assert_eq!(other.join().unwrap(), r#"refused by the peer: schema: "b" here, "a" there"#);
-    alone.assert_nothing_left("two ends");
+/// An end of some kind and type, and what it says to an end that does not fit.
+struct Says {
+    end: fn(UnixStream) -> Result<(), Error>,
+    says: &'static str,
+}
+
+/// The server and the client.
+const PAIRS: [[Says; 2]; 8] = [
+    [
+        Says {
+            end: |stream| Consumer::<u64>::new(stream, &rig::options()).map(drop),
+            says: "refused: element size: 8 here, 16 there",
+        },
+        Says {
+            end: |stream| Producer::<u128>::new(stream, &rig::options()).map(drop),
+            says: "refused by the peer: element size: 16 here, 8 there",
+        },
+    ],
+    [
+        Says {
+            end: |stream| Consumer::<[u8; 8]>::new(stream, &rig::options()).map(drop),
+            says: "refused: element alignment: 1 here, 8 there",
+        },
+        Says {
+            end: |stream| Producer::<u64>::new(stream, &rig::options()).map(drop),
+            says: "refused by the peer: element alignment: 8 here, 1 there",
+        },
+    ],
+    [
+        Says {
+            end: |stream| Consumer::<u64>::new(stream, &rig::options()).map(drop),
+            says: "refused: direction: consume here, both ways there",
+        },
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Client, &rig::options()).map(drop),
+            says: "refused by the peer: direction: both ways here, consume there",
+        },
+    ],
+    [
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Server, &rig::options()).map(drop),
+            says: "refused: direction: both ways here, produce there",
+        },
+        Says {
+            end: |stream| Producer::<u64>::new(stream, &rig::options()).map(drop),
+            says: "refused by the peer: direction: produce here, both ways there",
+        },
+    ],
+    [
+        Says {
+            end: |stream| Consumer::<u64>::new(stream, &rig::options().max_segment(12288)).map(drop),
+            says: "refused: segment over the limit: 12288 here, 16384 there",
+        },
+        Says {
+            end: |stream| Producer::<u64>::new(stream, &rig::options().capacity(1024)).map(drop),
+            says: "refused by the peer: segment over the limit: 16384 here, 12288 there",
+        },
+    ],
+    [
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Server, &rig::options().capacity(1024)).map(drop),
+            says: "refused by the peer: segment over the limit: 16384 here, 12288 there",
+        },
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Client, &rig::options().max_segment(12288)).map(drop),
+            says: "refused: segment over the limit: 12288 here, 16384 there",
+        },
+    ],
+    [
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Server, &rig::options().schema("a")).map(drop),
+            says: r#"refused: schema: "a" here, "b" there"#,
+        },
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Client, &rig::options().schema("b")).map(drop),
+            says: r#"refused by the peer: schema: "b" here, "a" there"#,
+        },
+    ],
+    [
+        Says {
+            end: |stream| duplex::<u64>(stream, Role::Client, &rig::options()).map(drop),
+            says: "refused: both ends are clients",
+        },
+        Says {
+            end: |stream| Producer::<u64>::new(stream, &rig::options()).map(drop),
+            says: "refused: both ends are clients",
+        },
+    ],
+];
+
+/// Runs an end that will be refused on a thread of its own.
+fn real_of(end: fn(UnixStream) -> Result<(), Error>, stream: UnixStream) -> thread::JoinHandle<String> {
+    let work = move || end(stream).expect_err("two ends that do not fit").to_string();
+    thread::Builder::new().name(rig::REAL.into()).spawn(work).unwrap()
 }
 
 #[test]

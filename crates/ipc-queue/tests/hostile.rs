@@ -5,7 +5,8 @@ mod rig;
 
 use std::{
     fs::File,
-    io::Write,
+    io::{ErrorKind, Read, Write},
+    net::Shutdown,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
@@ -16,7 +17,7 @@ use std::{
 };
 
 use ipc_queue::{Consumer, ControlMessage, Corrupt, Options, Producer, RecvError, Wait, XmitErrorKind};
-use rig::{End, FINISHED, HEAD, Kind, Raw, SLOTS, TAIL, alone};
+use rig::{End, FINISHED, HEAD, Kind, Raw, ReadOnly, SLOTS, TAIL, WAKE_HEAD, WAKE_TAIL, alone};
 
 const CONSUMING: [Kind; 3] = [Kind::Consumer, Kind::DuplexServer, Kind::DuplexClient];
 const PRODUCING: [Kind; 3] = [Kind::Producer, Kind::DuplexServer, Kind::DuplexClient];
@@ -400,7 +401,7 @@ fn a_peer_that_publishes_for_ever_does_not_keep_a_call_for_ever() {
     let alone = alone("a_peer_that_publishes_for_ever_does_not_keep_a_call_for_ever");
     for kind in CONSUMING {
         let (mut end, raw) = rig::open(kind, rig::options());
-        let seen = rig::ReadOnly::new(&raw.theirs);
+        let seen = ReadOnly::new(&raw.theirs);
         let (stop, raw_segment, seen_head) = (AtomicBool::new(false), &raw.segment, &seen);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -470,8 +471,179 @@ fn a_tail_that_swings_to_and_fro_is_caught_or_harmless() {
     }
 }
 
+#[test]
+fn a_head_that_swings_to_and_fro_is_caught_or_harmless() {
+    let alone = alone("a_head_that_swings_to_and_fro_is_caught_or_harmless");
+    for kind in PRODUCING {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        let (stop, segment) = (AtomicBool::new(false), &raw.segment);
+        assert_eq!(end.producer().push_slice(&[7; 20]), Ok(8));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut n = 0u64;
+                while !stop.load(SeqCst) {
+                    segment.set(HEAD, [4, 100, 0, u64::MAX][(n % 4) as usize]);
+                    n += 1;
+                }
+            });
+            let until = Instant::now() + SOON;
+            let mut pushed = 8;
+            let rule = loop {
+                assert!(Instant::now() < until, "{kind:?}: never caught");
+                match end.producer().push(7).map_err(|error| error.kind) {
+                    Ok(()) => {
+                        pushed += 1;
+                        assert!(pushed <= 4 + SLOTS, "{kind:?}: more than there ever was room for");
+                    }
+                    Err(XmitErrorKind::Corrupt(rule)) => break rule,
+                    Err(error) => assert_eq!(error, XmitErrorKind::Full),
+                }
+            };
+            assert!(matches!(rule, Corrupt::HeadOutOfRange { tail, count: SLOTS, .. } if tail == pushed), "{rule:?}");
+            assert_given_up(&mut end, rule, "swings");
+            stop.store(true, SeqCst);
+        });
+        drop((end, raw));
+        alone.assert_nothing_left("swings");
+    }
+}
+
+#[test]
+fn slots_that_change_while_they_are_copied_give_one_value_or_the_other() {
+    let alone = alone("slots_that_change_while_they_are_copied_give_one_value_or_the_other");
+    const VALUES: [u64; 2] = [0x1111_1111_1111_1111, 0xEEEE_EEEE_EEEE_EEEE];
+    for kind in CONSUMING {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        let (stop, segment) = (AtomicBool::new(false), &raw.segment);
+        (0..SLOTS).for_each(|n| segment.put(n, VALUES[0]));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut n = 0u64;
+                while !stop.load(SeqCst) {
+                    segment.put(n, VALUES[(n / SLOTS % 2) as usize]);
+                    n += 1;
+                }
+            });
+            let until = Instant::now() + SOON;
+            let (mut turn, mut tail, mut seen) = (0, 0, [0; 2]);
+            // The other thread may have to wait for its turn on the processor.
+            while turn < 10_000 || seen.contains(&0) {
+                assert!(Instant::now() < until, "{kind:?}: nothing changed: {seen:?}");
+                turn += 1;
+                tail += SLOTS;
+                segment.set(TAIL, tail);
+                let mut values = vec![0; SLOTS as usize];
+                match turn % 3 {
+                    0 => assert_eq!(end.consumer().pop_slice(&mut values), Ok(values.len()), "{kind:?}"),
+                    1 => values.fill_with(|| end.consumer().pop().unwrap()),
+                    _ => values = end.consumer().drain().unwrap().collect(),
+                }
+                assert_eq!(values.len(), SLOTS as usize, "{kind:?}");
+                for value in values {
+                    let which = VALUES.iter().position(|known| *known == value);
+                    seen[which.unwrap_or_else(|| panic!("{kind:?}: {value:#x} is neither"))] += 1;
+                }
+            }
+            stop.store(true, SeqCst);
+        });
+        drop((end, raw));
+        alone.assert_nothing_left("slots that change");
+    }
+}
+
+/// What lies in a socket: messages of 24 bytes, all of that kind.
+fn bells_in(mut socket: &UnixStream, kind: u64) -> usize {
+    let mut bytes = Vec::new();
+    socket.set_nonblocking(true).unwrap();
+    assert_eq!(socket.read_to_end(&mut bytes).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(bytes.len().is_multiple_of(24), "a message in part: {}", bytes.len());
+    assert!(bytes.chunks(24).all(|message| message[..8] == kind.to_ne_bytes()), "messages of another kind");
+    bytes.len() / 24
+}
+
+#[test]
+fn a_consumer_that_asks_for_every_bell_and_hears_none_holds_nobody_up() {
+    let alone = alone("a_consumer_that_asks_for_every_bell_and_hears_none_holds_nobody_up");
+    for kind in PRODUCING {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        for n in 0..5000 {
+            raw.segment.set(WAKE_TAIL, n + 1);
+            assert_eq!(end.producer().push(n), Ok(()), "{kind:?}");
+            raw.segment.set(HEAD, n + 1);
+        }
+        assert_eq!(end.producer().stats().bells, 5000, "{kind:?}");
+        let bells = bells_in(raw.to_producer(), 1);
+        assert!((1..5000).contains(&bells), "{kind:?}: {bells} bells: the socket was never full");
+        // Now there is room in the socket; positions that nobody comes to ask for nothing.
+        for (n, lie) in (5000..).zip([0, 4999, 5000, 9000, 1 << 63, u64::MAX]) {
+            raw.segment.set(WAKE_TAIL, lie);
+            assert_eq!(end.producer().push(n), Ok(()), "{kind:?}");
+            raw.segment.set(HEAD, n + 1);
+        }
+        assert_eq!(bells_in(raw.to_producer(), 1), 0, "{kind:?}");
+        drop((end, raw));
+        alone.assert_nothing_left("bells that nobody hears");
+    }
+}
+
+#[test]
+fn a_producer_that_asks_for_every_bell_and_hears_none_holds_nobody_up() {
+    let alone = alone("a_producer_that_asks_for_every_bell_and_hears_none_holds_nobody_up");
+    for kind in CONSUMING {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        for n in 0..5000 {
+            raw.segment.set(WAKE_HEAD, n + 1);
+            raw.segment.publish(n, n + 1);
+            assert_eq!(end.consumer().pop(), Ok(n), "{kind:?}");
+        }
+        assert_eq!(end.consumer().stats().bells, 5000, "{kind:?}");
+        let bells = bells_in(raw.to_consumer(), 2);
+        assert!((1..5000).contains(&bells), "{kind:?}: {bells} bells: the socket was never full");
+        for (n, lie) in (5000..).zip([0, 4999, 5000, 9000, 1 << 63, u64::MAX]) {
+            raw.segment.set(WAKE_HEAD, lie);
+            raw.segment.publish(n, n + 1);
+            assert_eq!(end.consumer().pop(), Ok(n), "{kind:?}");
+        }
+        assert_eq!(bells_in(raw.to_consumer(), 2), 0, "{kind:?}");
+        drop((end, raw));
+        alone.assert_nothing_left("bells that nobody hears");
+    }
+}
+
+#[test]
+fn half_a_bell_and_the_end_is_the_end_after_everything_was_delivered() {
+    let alone = alone("half_a_bell_and_the_end_is_the_end_after_everything_was_delivered");
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Sleep] {
+        for kind in CONSUMING {
+            let (mut end, raw) = rig::open(kind, rig::options().wait(wait));
+            raw.segment.publish(0, 3);
+            rig::send(raw.to_consumer(), &bell(1, 0, 0)[..10], &[]);
+            raw.to_consumer().shutdown(Shutdown::Both).unwrap();
+            assert_eq!(end.consumer().recv_control(), Err(RecvError::Disconnected), "{kind:?}, {wait:?}");
+            (0..3).for_each(|n| assert_eq!(end.consumer().pop_timeout(SOON), Ok(n), "{kind:?}, {wait:?}"));
+            for _ in 0..2 {
+                assert_eq!(end.consumer().pop_timeout(SOON), Err(RecvError::Disconnected), "{kind:?}, {wait:?}");
+                assert_eq!(end.consumer().pop(), Err(RecvError::Disconnected), "{kind:?}, {wait:?}");
+            }
+            // What is published after the end is not looked at.
+            raw.segment.publish(3, 5);
+            assert_eq!(end.consumer().pop(), Err(RecvError::Disconnected), "{kind:?}, {wait:?}");
+            drop((end, raw));
+            alone.assert_nothing_left("half a bell");
+        }
+    }
+}
+
 /// How the raw peer breaks a rule.
 type Break = fn(&Raw);
+
+/// Until the end under test asks to be woken. One that spins never asks: there the rule is broken about when it begins to look.
+fn await_question(raw: &Raw, word: usize, wait: Wait) {
+    let seen = ReadOnly::new(&raw.theirs);
+    while wait != Wait::Spin && seen.word(4096 + word) == 0 {
+        thread::yield_now();
+    }
+}
 
 /// The rule is broken while the end waits, with a bell where it would sleep.
 #[test]
@@ -504,7 +676,7 @@ fn a_wait_ends_when_the_peer_breaks_a_rule() {
                     let what = format!("{what}, {kind:?}, {wait:?}");
                     thread::scope(|scope| {
                         scope.spawn(|| {
-                            thread::sleep(Duration::from_millis(5));
+                            await_question(&raw, WAKE_TAIL, wait);
                             break_rule(&raw);
                             rig::send(raw.to_consumer(), &bell(1, 0, 0), &[]);
                         });
@@ -538,7 +710,7 @@ fn a_wait_for_room_ends_when_the_peer_breaks_a_rule() {
                 let rule = Corrupt::HeadOutOfRange { head: 9, tail: 8, count: SLOTS };
                 thread::scope(|scope| {
                     scope.spawn(|| {
-                        thread::sleep(Duration::from_millis(5));
+                        await_question(&raw, WAKE_HEAD, wait);
                         raw.segment.set(HEAD, 9);
                         rig::send(raw.to_producer(), &bell(2, 0, 0), &[]);
                     });

@@ -1,6 +1,8 @@
 //! The documents are enough: a Python script written from them joins a queue as its consumer.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod rig;
+
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     process::{Command, Stdio},
@@ -9,10 +11,11 @@ use std::{
 
 use ipc_queue::{Options, Producer, Wait};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_python_script_written_from_the_documents_reads_a_thousand_messages() {
+    let alone = rig::alone("a_python_script_written_from_the_documents_reads_a_thousand_messages");
     let (stream, theirs) = UnixStream::pair().unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/consumer.py");
     let mut python = Command::new("python3");
@@ -32,4 +35,6 @@ fn a_python_script_written_from_the_documents_reads_a_thousand_messages() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout), "read 1000 numbers\n");
     assert!(producer.stats().parks > 0, "the producer never slept: the script's bells were not needed");
+    drop(producer);
+    alone.assert_nothing_left("a queue to a script");
 }

@@ -38,10 +38,12 @@ pub(crate) const SIZE: u64 = 12288;
 
 pub(crate) const TAIL: usize = 0;
 pub(crate) const HEAD: usize = 128;
+pub(crate) const WAKE_TAIL: usize = 256;
+pub(crate) const WAKE_HEAD: usize = 384;
 pub(crate) const FINISHED: usize = 392;
 
 /// The name of threads with the end under test: what they start would be called the same.
-const REAL: &str = "real-end";
+pub(crate) const REAL: &str = "real-end";
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -72,7 +74,7 @@ impl Alone {
         let until = Instant::now() + Duration::from_secs(2);
         // A thread that was joined may be in the list for a moment more.
         while counts() != self.before && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
+            thread::yield_now();
         }
         assert_eq!(counts(), self.before, "{what}: descriptors, mappings of memfds, threads");
     }
