@@ -21,6 +21,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// }
 /// ```
 ///
+/// A program that has `memenpsf` and not `ipc-queue` writes `memenpsf::zerocopy` in both places.
+///
 /// A type of size zero, or with an alignment over 4096, is refused when the program is compiled.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot cross between processes: it is not an `Element`",

@@ -36,6 +36,8 @@ pub struct Listener {
 impl Listener {
     /// Listens at `path`, which must have a `/` in it: bare names are no paths here.
     ///
+    /// Who may connect is decided by the mode of the socket, which the umask sets, and by the directory.
+    ///
     /// # Errors
     ///
     /// [`Error::Io`]: `AddrInUse` when another process listens there, `AlreadyExists` when something lies there that is not a
