@@ -17,7 +17,7 @@ use std::{
 };
 
 use ipc_queue::{Consumer, ControlMessage, Corrupt, Options, Producer, RecvError, Wait, XmitErrorKind};
-use rig::{End, FINISHED, HEAD, Kind, Raw, ReadOnly, SLOTS, TAIL, WAKE_HEAD, WAKE_TAIL, alone};
+use rig::{End, Ends, FINISHED, HEAD, Kind, Raw, ReadOnly, SLOTS, TAIL, WAKE_HEAD, WAKE_TAIL, alone};
 
 const CONSUMING: [Kind; 3] = [Kind::Consumer, Kind::DuplexServer, Kind::DuplexClient];
 const PRODUCING: [Kind; 3] = [Kind::Producer, Kind::DuplexServer, Kind::DuplexClient];
@@ -352,6 +352,7 @@ fn a_flood_of_bells_holds_nobody_up() {
         let (mut end, raw) = rig::open(kind, rig::options());
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
+            let ends = Ends(&stop);
             scope.spawn(|| {
                 let flood = bell(1, u64::MAX, u64::MAX).repeat(100);
                 let mut socket = raw.to_consumer();
@@ -369,7 +370,7 @@ fn a_flood_of_bells_holds_nobody_up() {
                 assert_eq!(end.consumer().pop_timeout(SOON), Ok(n), "{kind:?}");
                 raw.segment.set(HEAD, 0);
             }
-            stop.store(true, SeqCst);
+            drop(ends);
             // The flood may be waiting for room.
             for _ in 0..100 {
                 let _ = end.consumer().recv_control();
@@ -404,6 +405,7 @@ fn a_peer_that_publishes_for_ever_does_not_keep_a_call_for_ever() {
         let seen = ReadOnly::new(&raw.theirs);
         let (stop, raw_segment, seen_head) = (AtomicBool::new(false), &raw.segment, &seen);
         thread::scope(|scope| {
+            let ends = Ends(&stop);
             scope.spawn(|| {
                 while !stop.load(SeqCst) {
                     let head = seen_head.word(4096 + HEAD);
@@ -426,7 +428,7 @@ fn a_peer_that_publishes_for_ever_does_not_keep_a_call_for_ever() {
                     Err(error) => assert_eq!(error, RecvError::Empty),
                 }
             }
-            stop.store(true, SeqCst);
+            drop(ends);
         });
         drop((end, raw, seen));
         alone.assert_nothing_left("publishing for ever");
@@ -441,6 +443,7 @@ fn a_tail_that_swings_to_and_fro_is_caught_or_harmless() {
         let (stop, segment) = (AtomicBool::new(false), &raw.segment);
         (0..SLOTS).for_each(|n| segment.put(n, n));
         thread::scope(|scope| {
+            let ends = Ends(&stop);
             scope.spawn(|| {
                 let mut n = 0u64;
                 while !stop.load(SeqCst) {
@@ -464,7 +467,7 @@ fn a_tail_that_swings_to_and_fro_is_caught_or_harmless() {
             };
             assert!(matches!(rule, Corrupt::TailOutOfRange { head, count: SLOTS, .. } if head == taken), "{rule:?}");
             assert_given_up(&mut end, rule, "swings");
-            stop.store(true, SeqCst);
+            drop(ends);
         });
         drop((end, raw));
         alone.assert_nothing_left("swings");
@@ -479,6 +482,7 @@ fn a_head_that_swings_to_and_fro_is_caught_or_harmless() {
         let (stop, segment) = (AtomicBool::new(false), &raw.segment);
         assert_eq!(end.producer().push_slice(&[7; 20]), Ok(8));
         thread::scope(|scope| {
+            let ends = Ends(&stop);
             scope.spawn(|| {
                 let mut n = 0u64;
                 while !stop.load(SeqCst) {
@@ -501,7 +505,7 @@ fn a_head_that_swings_to_and_fro_is_caught_or_harmless() {
             };
             assert!(matches!(rule, Corrupt::HeadOutOfRange { tail, count: SLOTS, .. } if tail == pushed), "{rule:?}");
             assert_given_up(&mut end, rule, "swings");
-            stop.store(true, SeqCst);
+            drop(ends);
         });
         drop((end, raw));
         alone.assert_nothing_left("swings");
@@ -517,6 +521,7 @@ fn slots_that_change_while_they_are_copied_give_one_value_or_the_other() {
         let (stop, segment) = (AtomicBool::new(false), &raw.segment);
         (0..SLOTS).for_each(|n| segment.put(n, VALUES[0]));
         thread::scope(|scope| {
+            let ends = Ends(&stop);
             scope.spawn(|| {
                 let mut n = 0u64;
                 while !stop.load(SeqCst) {
@@ -544,7 +549,7 @@ fn slots_that_change_while_they_are_copied_give_one_value_or_the_other() {
                     seen[which.unwrap_or_else(|| panic!("{kind:?}: {value:#x} is neither"))] += 1;
                 }
             }
-            stop.store(true, SeqCst);
+            drop(ends);
         });
         drop((end, raw));
         alone.assert_nothing_left("slots that change");

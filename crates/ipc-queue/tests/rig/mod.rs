@@ -11,7 +11,7 @@ use std::{
     },
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
@@ -87,6 +87,16 @@ fn counts() -> [usize; 3] {
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
     [fds, mappings, tasks.map(name).filter(|name| name.trim_end() == REAL).count()]
+}
+
+/// Ends the loop of another thread when it goes, also by a failed assertion.
+#[derive(Debug)]
+pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 /// What the end under test is.
