@@ -72,7 +72,7 @@ impl<T: Element> Consumer<T> {
     /// published before it.
     #[inline]
     pub fn pop(&mut self) -> Result<T, RecvError> {
-        if let 0 = self.half.ready()? {
+        if let 0 = self.half.ready(1)? {
             return Err(RecvError::Empty);
         }
         Ok(self.take_one())
@@ -85,7 +85,7 @@ impl<T: Element> Consumer<T> {
     /// As [`pop`](Self::pop).
     #[inline]
     pub fn pop_into(&mut self, out: &mut T) -> Result<(), RecvError> {
-        if let 0 = self.half.ready()? {
+        if let 0 = self.half.ready(1)? {
             return Err(RecvError::Empty);
         }
         self.take_run(std::slice::from_mut(out));
@@ -99,7 +99,7 @@ impl<T: Element> Consumer<T> {
     /// As [`pop`](Self::pop). No room in `out` is no error.
     #[inline]
     pub fn pop_slice(&mut self, out: &mut [T]) -> Result<usize, RecvError> {
-        let n = self.ready_nonempty()?.min(out.len());
+        let n = self.ready_nonempty(out.len())?.min(out.len());
         self.take_run(&mut out[..n]);
         Ok(n)
     }
@@ -111,7 +111,7 @@ impl<T: Element> Consumer<T> {
     /// As [`pop`](Self::pop).
     #[inline]
     pub fn pop_all(&mut self, out: &mut Vec<T>) -> Result<usize, RecvError> {
-        let n = self.ready_nonempty()?;
+        let n = self.ready_nonempty(self.capacity())?;
         self.slots.append(self.half.position(), n, out);
         self.give_back(n);
         Ok(n)
@@ -123,7 +123,7 @@ impl<T: Element> Consumer<T> {
     ///
     /// As [`pop`](Self::pop).
     pub fn drain(&mut self) -> Result<Drain<'_, T>, RecvError> {
-        let left = self.ready_nonempty()?;
+        let left = self.ready_nonempty(self.capacity())?;
         Ok(Drain { consumer: self, left })
     }
 
@@ -147,8 +147,8 @@ impl<T: Element> Consumer<T> {
         Ok(self.take_one())
     }
 
-    /// Waits until there are `n` elements, up to `timeout`, and returns how many there are. Fewer than `n` are returned when the
-    /// peer has ended and they are the last.
+    /// Waits until there are `n` elements, up to `timeout`, and returns how many it knows of: `n` or more, and fewer when the peer
+    /// has ended and they are the last.
     ///
     /// # Errors
     ///
@@ -157,7 +157,7 @@ impl<T: Element> Consumer<T> {
         Ok(self.half.wait_for(n, Instant::now().checked_add(timeout))? as usize)
     }
 
-    /// Waits until there is an element, or until `stop` is readable (an eventfd, for instance), and returns how many there are. A
+    /// Waits until there is an element, or until `stop` is readable (an eventfd, for instance), and returns how many it knows of. A
     /// connection set to [`Wait::Spin`](crate::Wait::Spin) waits adaptively here.
     ///
     /// # Errors
@@ -191,10 +191,10 @@ impl<T: Element> Consumer<T> {
         Ok(self.half.take_control()?)
     }
 
-    /// How many elements there are now, at least one.
+    /// How many elements there are now, at least one; where that is no fewer than `wanted`, perhaps more.
     #[inline]
-    fn ready_nonempty(&mut self) -> Result<usize, RecvError> {
-        match self.half.ready()? {
+    fn ready_nonempty(&mut self, wanted: usize) -> Result<usize, RecvError> {
+        match self.half.ready(wanted.max(1) as u64)? {
             0 => Err(RecvError::Empty),
             n => Ok(n as usize),
         }

@@ -217,11 +217,12 @@ impl<S: HalfSide> Half<S> {
         !self.is_whole() && self.connection().state() == State::Forked
     }
 
-    /// Slots to work on, without waiting: the start of every operation that never waits. After a fruitless look it pauses.
+    /// Slots to work on, without waiting: the start of every operation that never waits. It looks only if those that it knows of
+    /// are fewer than `wanted`, which is at least 1. After a fruitless look it pauses.
     #[inline(always)]
-    pub(crate) fn ready(&mut self) -> Result<u64, Unready> {
+    pub(crate) fn ready(&mut self, wanted: u64) -> Result<u64, Unready> {
         let available = self.end.available();
-        if available != 0 && self.end.memory().is_whole() {
+        if available >= wanted && self.end.memory().is_whole() {
             return Ok(available);
         }
         self.ready_slow()

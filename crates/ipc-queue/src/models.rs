@@ -1,7 +1,8 @@
 //! loom models: the ring and the waiting that ship, over loom's memory and a doorbell made of a mutex and a condition variable.
 //!
-//! loom runs every interleaving, and every value that the memory model allows a load to see. It reports a slot that is read while it
-//! may be written, a failed assertion, and a thread that sleeps for ever.
+//! loom runs every interleaving with so many preemptions, and every value that the memory model allows a load to see. It reports a
+//! slot that is read while it may be written, a failed assertion, and a thread that sleeps for ever. Each model says how many
+//! executions it has at least, so that it cannot shrink unseen; together they are over a million.
 
 use loom::{
     cell::UnsafeCell,
@@ -16,7 +17,7 @@ use crate::{
     sync::AtomicU64,
     wait::{Bursts, Wait, Waiter, wait},
 };
-use std::time::Duration;
+use std::{sync::atomic, time::Duration};
 
 /// One side's live words.
 #[derive(Debug)]
@@ -121,48 +122,85 @@ impl<S: Side> Half<S> {
         }
     }
 
+    fn look(&mut self) -> u64 {
+        self.end.look().expect("a correct peer")
+    }
+
+    /// Looks until `n` slots are available.
+    fn spin_for(&mut self, n: u64) {
+        while self.look() < n {
+            thread::yield_now();
+        }
+    }
+
     /// Waits as a blocking operation with `Wait::Sleep` does.
     fn wait_for(&mut self, n: u64) {
-        struct Waiting<'a, S>(&'a mut Half<S>, u64, Bursts);
-        impl<S: Side> Waiter for Waiting<'_, S> {
+        self.wait_until(|half| half.look() >= n, n);
+    }
+
+    /// Waits until `enough`, with an announcement for `n`.
+    fn wait_until(&mut self, enough: impl Fn(&mut Self) -> bool, n: u64) {
+        struct Waiting<'a, S, E>(&'a mut Half<S>, E, u64, Bursts);
+        impl<S: Side, E: Fn(&mut Half<S>) -> bool> Waiter for Waiting<'_, S, E> {
             type End = ();
             fn look(&mut self) -> Result<bool, ()> {
-                Ok(self.0.end.look().expect("a correct peer") >= self.1)
+                Ok((self.1)(self.0))
             }
             fn rest(&mut self) -> Result<(), ()> {
                 Ok(())
             }
             fn announce(&mut self) -> bool {
-                self.0.end.announce(self.1)
+                self.0.end.announce(self.2)
             }
             fn bursts(&mut self) -> &mut Bursts {
-                &mut self.2
+                &mut self.3
             }
             fn sleep(&mut self, _: Option<Duration>) -> Result<(), ()> {
                 self.0.mine.sleep();
                 Ok(())
             }
         }
-        assert_eq!(wait(&mut Waiting(self, n, Bursts::new()), Wait::Sleep, None), Ok(true));
+        assert_eq!(wait(&mut Waiting(self, enough, n, Bursts::new()), Wait::Sleep, None), Ok(true));
     }
 }
 
 #[allow(unsafe_code, reason = "loom's cells are reached through raw pointers")]
 impl Half<Sending> {
-    fn push(&mut self, values: impl IntoIterator<Item = u64>) {
+    fn fill(&self, values: impl IntoIterator<Item = u64>) -> u64 {
         let mut n = 0;
         for value in values {
             // SAFETY: loom checks that nobody else is at this cell.
             self.slot(n).with_mut(|slot| unsafe { *slot = value });
             n += 1;
         }
+        n
+    }
+}
+
+impl Half<Sending> {
+    /// Pushes while the system has no memory for a bell.
+    fn push_without_a_bell(&mut self, value: u64) {
+        self.fill([value]);
+        if self.end.publish(1) {
+            self.end.owe_bell(self.end.count());
+        }
+    }
+
+    fn push(&mut self, values: impl IntoIterator<Item = u64>) {
+        let n = self.fill(values);
         self.publish(n);
+    }
+
+    /// Says that no more will come, and rings whether or not anybody asked.
+    fn finish(&mut self) {
+        self.end.finish();
+        self.theirs.ring();
     }
 }
 
 #[allow(unsafe_code, reason = "loom's cells are reached through raw pointers")]
 impl Half<Receiving> {
-    /// Takes all that is available.
+    /// Takes all that is available, as `pop` and `pop_slice` do: one publish.
     fn pop(&mut self, out: &mut Vec<u64>) {
         let n = self.end.available();
         for offset in 0..n {
@@ -171,12 +209,41 @@ impl Half<Receiving> {
         }
         self.publish(n);
     }
+
+    /// Takes all that is available as `drain` does: element by element, told at the end.
+    fn drain(&mut self, out: &mut Vec<u64>) {
+        for _ in 0..self.end.available() {
+            // SAFETY: loom checks that nobody writes to this cell.
+            out.push(self.slot(0).with(|slot| unsafe { *slot }));
+            self.end.advance(1);
+        }
+        self.publish(0);
+    }
+
+    /// Takes what is left behind `finish`, if that is there.
+    fn pop_the_last(&mut self, out: &mut Vec<u64>) -> bool {
+        let finished = self.end.finished_word() == 1;
+        if finished {
+            self.look();
+            self.pop(out);
+        }
+        finished
+    }
 }
 
-fn model(preemptions: usize, body: impl Fn() + Sync + Send + 'static) {
+/// Runs a model with at most so many preemptions of a thread, and counts its executions.
+fn model(preemptions: usize, at_least: u64, body: impl Fn() + Sync + Send + 'static) {
+    let executions = std::sync::Arc::new(atomic::AtomicU64::new(0));
+    let counter = executions.clone();
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
-    builder.check(body);
+    builder.check(move || {
+        counter.fetch_add(1, atomic::Ordering::Relaxed);
+        body();
+    });
+    let executions = executions.load(atomic::Ordering::Relaxed);
+    println!("{executions} executions");
+    assert!(executions >= at_least, "{executions} executions only");
 }
 
 /// Positions just below the end of the counter, so that every model also wraps.
@@ -184,22 +251,18 @@ const START: u64 = u64::MAX;
 
 #[test]
 fn slots_are_handed_over_and_back_without_a_race() {
-    model(3, || {
+    model(12, 18_000, || {
         let (mut producer, mut consumer) = ring(1, Barrier::Membarrier);
         let other = thread::spawn(move || {
             for value in 1..=3 {
-                while producer.end.look().expect("a correct peer") == 0 {
-                    thread::yield_now();
-                }
+                producer.spin_for(1);
                 producer.push([value]);
             }
         });
         let mut got = Vec::new();
         while got.len() < 3 {
-            match consumer.end.look().expect("a correct peer") {
-                0 => thread::yield_now(),
-                _ => consumer.pop(&mut got),
-            }
+            consumer.spin_for(1);
+            consumer.pop(&mut got);
         }
         assert_eq!(got, [1, 2, 3]);
         other.join().expect("no panic");
@@ -208,49 +271,46 @@ fn slots_are_handed_over_and_back_without_a_race() {
 
 #[test]
 fn batches_are_handed_over_and_back_without_a_race() {
-    model(3, || {
+    model(12, 18_000, || {
         let (mut producer, mut consumer) = ring(2, Barrier::Membarrier);
         let other = thread::spawn(move || {
-            for batch in [[1, 2], [3, 4]] {
-                while producer.end.look().expect("a correct peer") < 2 {
-                    thread::yield_now();
-                }
-                producer.push(batch);
+            for batch in [&[1, 2][..], &[3], &[4, 5]] {
+                producer.spin_for(batch.len() as u64);
+                producer.push(batch.iter().copied());
             }
         });
         let mut got = Vec::new();
-        while got.len() < 4 {
-            match consumer.end.look().expect("a correct peer") {
-                0 => thread::yield_now(),
-                _ => consumer.pop(&mut got),
-            }
+        while got.len() < 5 {
+            consumer.spin_for(1);
+            consumer.drain(&mut got);
         }
-        assert_eq!(got, [1, 2, 3, 4]);
+        assert_eq!(got, [1, 2, 3, 4, 5]);
         other.join().expect("no panic");
     });
 }
 
 #[test]
 fn a_consumer_that_sleeps_is_woken() {
-    model(4, || {
-        let (mut producer, mut consumer) = ring(2, Barrier::Fence);
+    model(8, 500_000, || {
+        let (mut producer, mut consumer) = ring(4, Barrier::Fence);
         let other = thread::spawn(move || {
             producer.push([1]);
             producer.push([2]);
+            producer.push([3]);
         });
         let mut got = Vec::new();
-        while got.len() < 2 {
+        while got.len() < 3 {
             consumer.wait_for(1);
             consumer.pop(&mut got);
         }
-        assert_eq!(got, [1, 2]);
+        assert_eq!(got, [1, 2, 3]);
         other.join().expect("no panic");
     });
 }
 
 #[test]
 fn a_producer_that_sleeps_on_a_full_ring_is_woken() {
-    model(3, || {
+    model(5, 400_000, || {
         let (mut producer, mut consumer) = ring(1, Barrier::Fence);
         let other = thread::spawn(move || {
             for value in 1..=3 {
@@ -269,8 +329,54 @@ fn a_producer_that_sleeps_on_a_full_ring_is_woken() {
 }
 
 #[test]
+fn both_ends_sleep_between_batches_and_are_woken() {
+    model(6, 40_000, || {
+        let (mut producer, mut consumer) = ring(2, Barrier::Fence);
+        let other = thread::spawn(move || {
+            for batch in [[1, 2], [3, 4]] {
+                producer.wait_for(2);
+                producer.push(batch);
+            }
+        });
+        let mut got = Vec::new();
+        while got.len() < 4 {
+            consumer.wait_for(1);
+            consumer.drain(&mut got);
+        }
+        assert_eq!(got, [1, 2, 3, 4]);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
+fn question_and_answer_between_two_who_sleep() {
+    model(5, 80_000, || {
+        let (mut asking, mut asked) = ring(1, Barrier::Fence);
+        let (mut answering, mut answered) = ring(1, Barrier::Fence);
+        let other = thread::spawn(move || {
+            let mut got = Vec::new();
+            for _ in 0..2 {
+                asked.wait_for(1);
+                asked.pop(&mut got);
+                let answer = got[got.len() - 1] + 10;
+                answering.push([answer]);
+            }
+        });
+        let mut got = Vec::new();
+        for question in 1..=2 {
+            assert_eq!(asking.look(), 1, "the last question was taken before it was answered");
+            asking.push([question]);
+            answered.wait_for(1);
+            answered.pop(&mut got);
+        }
+        assert_eq!(got, [11, 12]);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
 fn a_bell_asked_for_at_the_second_message_comes_with_the_second() {
-    model(4, || {
+    model(12, 4_000, || {
         let (mut producer, mut consumer) = ring(4, Barrier::Fence);
         let other = thread::spawn(move || {
             producer.push([1]);
@@ -286,55 +392,88 @@ fn a_bell_asked_for_at_the_second_message_comes_with_the_second() {
 }
 
 #[test]
+fn a_bell_that_the_system_had_no_memory_for_is_rung_by_the_next_try() {
+    model(7, 50_000, || {
+        let (mut producer, mut consumer) = ring(2, Barrier::Fence);
+        let other = thread::spawn(move || {
+            producer.push_without_a_bell(1);
+            producer.publish(0);
+            producer.push_without_a_bell(2);
+            producer.publish(0);
+        });
+        let mut got = Vec::new();
+        while got.len() < 2 {
+            consumer.wait_for(1);
+            consumer.pop(&mut got);
+        }
+        assert_eq!(got, [1, 2]);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
 fn the_last_message_before_finish_is_never_lost_and_finish_wakes() {
-    model(4, || {
+    model(6, 120_000, || {
         let (mut producer, mut consumer) = ring(2, Barrier::Fence);
         let other = thread::spawn(move || {
             producer.push([1]);
-            producer.end.finish();
-            producer.theirs.ring();
+            producer.push([2]);
+            producer.finish();
         });
         let mut got = Vec::new();
         loop {
-            if consumer.end.look().expect("a correct peer") > 0 {
+            consumer.wait_until(|half| half.look() > 0 || half.end.finished_word() == 1, 1);
+            if consumer.end.available() > 0 {
                 consumer.pop(&mut got);
-            } else if consumer.end.finished_word() == 1 {
-                consumer.end.look().expect("a correct peer");
-                consumer.pop(&mut got);
+            } else if consumer.pop_the_last(&mut got) {
                 break;
-            } else {
-                consumer.end.announce(1);
-                if consumer.end.look().expect("a correct peer") == 0 && consumer.end.finished_word() == 0 {
-                    consumer.mine.sleep();
-                }
             }
         }
-        assert_eq!(got, [1]);
+        assert_eq!(got, [1, 2]);
         other.join().expect("no panic");
     });
 }
 
 #[test]
 fn the_last_message_before_finish_is_never_lost_to_one_who_spins() {
-    model(4, || {
+    model(20, 400, || {
         let (mut producer, mut consumer) = ring(2, Barrier::Membarrier);
         let other = thread::spawn(move || {
             producer.push([1]);
+            producer.push([2]);
             producer.end.finish();
         });
         let mut got = Vec::new();
         loop {
-            if consumer.end.look().expect("a correct peer") > 0 {
+            if consumer.look() > 0 {
                 consumer.pop(&mut got);
-            } else if consumer.end.finished_word() == 1 {
-                consumer.end.look().expect("a correct peer");
-                consumer.pop(&mut got);
+            } else if consumer.pop_the_last(&mut got) {
                 break;
             } else {
                 thread::yield_now();
             }
         }
-        assert_eq!(got, [1]);
+        assert_eq!(got, [1, 2]);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
+fn who_flushes_is_woken_when_everything_is_taken() {
+    model(12, 3_000, || {
+        let (mut producer, mut consumer) = ring(2, Barrier::Fence);
+        let other = thread::spawn(move || {
+            producer.push([1, 2]);
+            producer.finish();
+            // All slots are available again: everything was taken.
+            producer.wait_for(2);
+        });
+        let mut got = Vec::new();
+        while got.len() < 2 {
+            consumer.wait_for(1);
+            consumer.pop(&mut got);
+        }
+        assert_eq!(got, [1, 2]);
         other.join().expect("no panic");
     });
 }

@@ -73,7 +73,7 @@ impl<T: Element> Producer<T> {
     /// As [`push`](Self::push).
     #[inline]
     pub fn push_ref(&mut self, value: &T) -> Result<(), XmitError<()>> {
-        if let 0 = self.half.ready().map_err(nothing_sent)? {
+        if let 0 = self.half.ready(1).map_err(nothing_sent)? {
             return self.full();
         }
         self.fill_and_publish(value);
@@ -87,7 +87,7 @@ impl<T: Element> Producer<T> {
     /// As [`push`](Self::push), with [`XmitErrorKind::Full`] when there is room for none. No values at all are no error.
     #[inline]
     pub fn push_slice(&mut self, values: &[T]) -> Result<usize, XmitError<()>> {
-        let room = self.half.ready().map_err(nothing_sent)?;
+        let room = self.half.ready(values.len().max(1) as u64).map_err(nothing_sent)?;
         // An `n` below the room and a length fits both.
         let n = values.len().min(room as usize);
         if n == 0 {
@@ -137,18 +137,17 @@ impl<T: Element> Producer<T> {
         if n > capacity {
             return Err(XmitError { kind: XmitErrorKind::TooLong { asked: n, capacity }, value: () });
         }
-        let mut room = self.half.ready().map_err(nothing_sent)?;
+        let room = self.half.ready(n.max(1) as u64).map_err(nothing_sent)?;
         if room < n as u64 {
-            room = self.half.look(n as u64).map_err(nothing_sent)?;
-        }
-        if room < n as u64 {
-            self.half.rest().map_err(nothing_sent)?;
+            if room != 0 {
+                self.half.rest().map_err(nothing_sent)?;
+            }
             self.full()?;
         }
         Ok(Reservation { producer: self, n })
     }
 
-    /// Waits until there is room for `n` elements, up to `timeout`, and returns for how many there is.
+    /// Waits until there is room for `n` elements, up to `timeout`, and returns for how many it knows of: `n` or more.
     ///
     /// # Errors
     ///
@@ -158,7 +157,7 @@ impl<T: Element> Producer<T> {
         Ok(room as usize)
     }
 
-    /// Waits until there is room, or until `stop` is readable (an eventfd, for instance), and returns for how many elements. A
+    /// Waits until there is room, or until `stop` is readable (an eventfd, for instance), and returns for how many elements it knows of. A
     /// connection set to [`Wait::Spin`](crate::Wait::Spin) waits adaptively here.
     ///
     /// # Errors

@@ -233,3 +233,128 @@ impl<M: Memory> End<M, Receiving> {
         word
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Live words in plain memory: a line for this side's, a line for the peer's.
+    #[derive(Debug, Default)]
+    struct Words([[AtomicU64; 5]; 2]);
+
+    fn index(word: Word) -> usize {
+        let words = [Word::Tail, Word::Head, Word::WakeTail, Word::WakeHead, Word::Finished];
+        words.iter().position(|other| *other == word).expect("a word of the ring")
+    }
+
+    impl Memory for Words {
+        fn own(&self, word: Word) -> &AtomicU64 {
+            &self.0[0][index(word)]
+        }
+        fn peer(&self, word: Word) -> &AtomicU64 {
+            &self.0[1][index(word)]
+        }
+    }
+
+    /// Where the counters break, and nearby.
+    fn boundaries() -> impl Iterator<Item = u64> {
+        [0, 1 << 31, 1 << 32, 1 << 62, 1 << 63]
+            .into_iter()
+            .flat_map(|base: u64| (0..11).map(move |n| base.wrapping_add(n).wrapping_sub(5)))
+    }
+
+    const COUNTS: [u64; 3] = [1, 2, 4];
+
+    /// An end that moved `mine` slots on, while the other end's position was last seen `theirs` slots from the start.
+    fn end_at<S: Side>(count: u64, start: u64, mine: u64, theirs: u64) -> End<Words, S> {
+        let mut end = End::new(Words::default(), Barrier::Membarrier, count, start);
+        let seen = |end: &mut End<Words, S>, theirs: u64| {
+            end.memory.peer(S::THEIRS).store(start.wrapping_add(theirs), Relaxed);
+            end.look().expect("a correct position")
+        };
+        for n in 0..mine {
+            // The least that the other end must have done.
+            seen(&mut end, (n + 1).saturating_sub(S::slack(count)));
+            end.advance(1);
+        }
+        seen(&mut end, theirs);
+        end
+    }
+
+    /// A state that a correct peer can bring about within two rounds: `mine` and `theirs` slots from the start.
+    #[derive(Clone, Copy, Debug)]
+    struct State {
+        count: u64,
+        start: u64,
+        mine: u64,
+        theirs: u64,
+        /// How far a correct peer can be.
+        furthest: u64,
+    }
+
+    fn states<S: Side>(count: u64) -> impl Iterator<Item = State> {
+        let at = move |(start, mine): (u64, u64)| {
+            let furthest = mine + count - S::slack(count);
+            let nearest = mine.saturating_sub(S::slack(count));
+            (nearest..=furthest).map(move |theirs| State { count, start, mine, theirs, furthest })
+        };
+        boundaries().flat_map(move |start| (0..=2 * count).map(move |mine| (start, mine))).flat_map(at)
+    }
+
+    /// One look at `candidate` in the peer's word. Returns whether it was accepted.
+    fn judge<S: Side>(state: State, candidate: u64) -> bool {
+        let State { count, start, mine, theirs, furthest } = state;
+        let mut end = end_at::<S>(count, start, mine, theirs);
+        let before = end.available();
+        end.memory.peer(S::THEIRS).store(candidate, Relaxed);
+        let correct = (theirs..=furthest).find(|n| start.wrapping_add(*n) == candidate);
+        match (end.look(), correct) {
+            (Ok(available), Some(n)) => {
+                assert_eq!(available, before + n - theirs, "{candidate:#x} in {state:?}");
+                assert!(available <= count);
+            }
+            (Err(seen), None) => {
+                assert_eq!(seen, OutOfRange { theirs: candidate, mine: start.wrapping_add(mine) });
+                assert_eq!((end.available(), end.theirs()), (before, start.wrapping_add(theirs)), "nothing changes");
+            }
+            (judged, correct) => panic!("{judged:?}, but {correct:?}: {candidate:#x} in {state:?}"),
+        }
+        correct.is_some()
+    }
+
+    fn judge_everything<S: Side>(count: u64) {
+        let (mut accepted, mut refused) = (0, 0);
+        for state in states::<S>(count) {
+            let nearby = (0..12 * count).map(|n| state.start.wrapping_add(n).wrapping_sub(4 * count));
+            for candidate in boundaries().chain(nearby) {
+                *if judge::<S>(state, candidate) { &mut accepted } else { &mut refused } += 1;
+            }
+        }
+        assert!(accepted > 500 && refused > 10_000, "ring of {count}: {accepted} accepted, {refused} refused");
+    }
+
+    #[test]
+    fn a_position_is_accepted_exactly_where_a_correct_peer_can_be() {
+        for count in COUNTS {
+            judge_everything::<Receiving>(count);
+            judge_everything::<Sending>(count);
+        }
+    }
+
+    #[test]
+    fn a_publish_rings_exactly_when_it_passes_the_position_that_was_asked_for() {
+        for (start, asked) in boundaries().flat_map(|start| boundaries().map(move |asked| (start, asked))) {
+            for before in 0..4 {
+                for n in 0..=4 - before {
+                    let mut end = End::<Words, Sending>::new(Words::default(), Barrier::Membarrier, 4, start);
+                    end.memory.peer(Word::WakeTail).store(asked, Relaxed);
+                    // Told in two steps, or in one with a debt: what matters is what the other end was told last.
+                    end.advance(before);
+                    let passed = (1..=before + n).any(|step| start.wrapping_add(step) == asked);
+                    assert_eq!(end.publish(n), passed, "{asked:#x} from {start:#x} by {before} and {n}");
+                    assert!(!end.publish(0), "rung twice for {asked:#x}");
+                }
+            }
+        }
+    }
+}

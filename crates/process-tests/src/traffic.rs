@@ -18,6 +18,7 @@ pub mod hot;
 pub mod idle;
 pub mod litmus;
 pub mod parked;
+pub mod soak;
 
 /// The first argument of a process that is a far end.
 pub const FAR_END: &str = "far-end";
@@ -58,6 +59,7 @@ pub fn play(args: impl IntoIterator<Item = String>) {
         "ping-pong" => parked::far_ping_pong(&mut args),
         "sleepy consumer" => parked::far_consumer(&mut args),
         "sleepy producer" => parked::far_producer(&mut args),
+        "soak" => soak::far(&mut args),
         "split" => parked::far_split(&mut args),
         part => panic!("no such part: {part}"),
     }

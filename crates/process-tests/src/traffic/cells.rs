@@ -3,7 +3,7 @@
 use std::{fmt, os::unix::net::UnixStream, str::FromStr, time::Duration};
 
 use ipc_queue::{
-    Consumer, Element, Options, Producer, RecvError, Role, XmitError, duplex,
+    Consumer, Element, Options, Producer, RecvError, Role, XmitError, XmitErrorKind, duplex,
     zerocopy::{FromBytes, Immutable, IntoBytes},
 };
 
@@ -11,11 +11,11 @@ use super::{Args, Program, with_fence};
 use crate::socket_of_peer;
 
 /// Sizes of elements, in bytes.
-const SIZES: [usize; 8] = [1, 2, 8, 12, 24, 64, 1000, 65536];
+pub(super) const SIZES: [usize; 8] = [1, 2, 8, 12, 24, 64, 1000, 65536];
 /// Capacities asked for, in elements.
-const CAPACITIES: [usize; 6] = [1, 2, 3, 256, 1024, 65536];
+pub(super) const CAPACITIES: [usize; 6] = [1, 2, 3, 256, 1024, 65536];
 /// The largest ring, in bytes.
-const LARGEST_RING: usize = 64 << 20;
+pub(super) const LARGEST_RING: usize = 64 << 20;
 /// Elements from this size on are passed by reference.
 const LARGE: usize = 4096;
 /// The longest batch, in elements and in bytes.
@@ -136,23 +136,52 @@ struct Twelve {
 }
 
 fn play(cell: &Cell, stream: UnixStream, near: bool) {
-    match cell.size {
-        1 => play_with::<u8>(cell, stream, near),
-        2 => play_with::<u16>(cell, stream, near),
-        8 => play_with::<u64>(cell, stream, near),
-        12 => play_with::<Twelve>(cell, stream, near),
-        24 => play_with::<[u64; 3]>(cell, stream, near),
-        64 => play_with::<[u64; 8]>(cell, stream, near),
-        1000 => play_with::<[u8; 1000]>(cell, stream, near),
-        65536 => play_with::<[u64; 8192]>(cell, stream, near),
+    with_element(cell.size, Ends { cell, stream, near });
+}
+
+/// Something that is done with elements of one type.
+pub(super) trait WithElement {
+    type Output;
+    fn with<T: Element>(self) -> Self::Output;
+}
+
+/// Does it with the type whose elements have `size` bytes.
+pub(super) fn with_element<W: WithElement>(size: usize, work: W) -> W::Output {
+    match size {
+        1 => work.with::<u8>(),
+        2 => work.with::<u16>(),
+        8 => work.with::<u64>(),
+        12 => work.with::<Twelve>(),
+        24 => work.with::<[u64; 3]>(),
+        64 => work.with::<[u64; 8]>(),
+        1000 => work.with::<[u8; 1000]>(),
+        65536 => work.with::<[u64; 8192]>(),
         size => panic!("no element of {size} bytes"),
     }
 }
 
+struct Ends<'a> {
+    cell: &'a Cell,
+    stream: UnixStream,
+    near: bool,
+}
+
+impl WithElement for Ends<'_> {
+    type Output = ();
+
+    fn with<T: Element>(self) {
+        assert_eq!(size_of::<T>(), self.cell.size);
+        play_with::<T>(self.cell, self.stream, self.near);
+    }
+}
+
+/// The settings of a cell.
+pub(super) fn options(cell: &Cell) -> Options {
+    with_fence(Options::new().capacity(cell.capacity).start_position(cell.start), cell.fence)
+}
+
 fn play_with<T: Element>(cell: &Cell, stream: UnixStream, near: bool) {
-    assert_eq!(size_of::<T>(), cell.size);
-    let options = Options::new().capacity(cell.capacity).start_position(cell.start);
-    let options = with_fence(options, cell.fence);
+    let options = options(cell);
     match (cell.flow, near) {
         (Flow::Both, _) => {
             let role = if near { Role::Client } else { Role::Server };
@@ -189,7 +218,7 @@ fn play_with<T: Element>(cell: &Cell, stream: UnixStream, near: bool) {
     }
 }
 
-fn yield_at(fruitless: u32) {
+pub(super) fn yield_at(fruitless: u32) {
     if fruitless >= PATIENCE {
         std::thread::yield_now();
     }
@@ -222,17 +251,20 @@ fn is_whole<T: Element>(value: &T, number: u64) -> bool {
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// xorshift64: the same sequence in every run.
-struct Mix(u64);
+pub(super) struct Mix(u64);
 
 impl Mix {
     fn new(cell: &Cell, near: bool, sending: bool) -> Self {
         let end = (cell.size * 4 + usize::from(near) * 2 + usize::from(sending)) as u64;
-        let seed = (end << 32 | cell.capacity as u64).wrapping_mul(STEP);
-        Self(seed | 1)
+        Self::from_seed(end << 32 | cell.capacity as u64)
+    }
+
+    pub(super) fn from_seed(seed: u64) -> Self {
+        Self(seed.wrapping_mul(STEP) | 1)
     }
 
     /// A number from 0 to `bound - 1`.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -249,33 +281,50 @@ fn buffer<T: Element>() -> Vec<T> {
     (0..longest_batch::<T>()).map(|_| T::new_zeroed()).collect()
 }
 
-struct Sending<T> {
-    producer: Producer<T>,
+/// The peer is gone before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+pub(super) struct Sending<T> {
+    pub(super) producer: Producer<T>,
     buffer: Vec<T>,
     next: u64,
     count: u64,
     /// Operations to choose from: the last ones wait.
     operations: usize,
     mix: Mix,
-    done: bool,
+    pub(super) done: bool,
 }
 
 impl<T: Element> Sending<T> {
     fn new(producer: Producer<T>, cell: &Cell, near: bool) -> Self {
         let operations = if cell.flow == Flow::Both { 5 } else { 7 };
-        let mix = Mix::new(cell, near, true);
-        Self { producer, buffer: buffer(), next: 0, count: cell.count, operations, mix, done: false }
+        Self::with_mix(producer, cell.count, operations, Mix::new(cell, near, true))
+    }
+
+    /// One that has a thread to itself, and so may wait.
+    pub(super) fn on_its_own(producer: Producer<T>, count: u64, seed: u64) -> Self {
+        Self::with_mix(producer, count, 7, Mix::from_seed(seed))
+    }
+
+    fn with_mix(producer: Producer<T>, count: u64, operations: usize, mix: Mix) -> Self {
+        Self { producer, buffer: buffer(), next: 0, count, operations, mix, done: false }
     }
 
     /// One operation. `false`: nothing went.
     fn step(&mut self) -> bool {
+        self.try_step().expect("a peer that lives")
+    }
+
+    /// One operation, with a peer that may die.
+    pub(super) fn try_step(&mut self) -> Result<bool, Gone> {
         let left = self.count - self.next;
         if left == 0 {
             if !self.done {
                 self.producer.finish().expect("an open ring");
                 self.done = true;
             }
-            return false;
+            return Ok(false);
         }
         let n = (1 + self.mix.below(self.buffer.len())).min(usize::try_from(left).unwrap_or(usize::MAX));
         let operation = self.mix.below(self.operations);
@@ -301,13 +350,13 @@ impl<T: Element> Sending<T> {
                 one_or_full(self.producer.push_blocking(value))
             }
             _ => {
-                self.producer.wait_for(1, HANG).expect("room");
+                some_or_full(self.producer.wait_for(1, HANG))?;
                 fill(&mut self.buffer[0], self.next);
                 one_or_full(self.producer.push_ref(&self.buffer[0]))
             }
-        };
+        }?;
         self.next += sent as u64;
-        sent != 0
+        Ok(sent != 0)
     }
 
     fn one(&self) -> T {
@@ -316,7 +365,7 @@ impl<T: Element> Sending<T> {
         value
     }
 
-    fn reserve_and_commit(&mut self, n: usize) -> usize {
+    fn reserve_and_commit(&mut self, n: usize) -> Result<usize, Gone> {
         let n = n.min(self.producer.capacity());
         let committed = 1 + self.mix.below(n);
         match self.producer.reserve(n) {
@@ -325,65 +374,78 @@ impl<T: Element> Sending<T> {
                     fill(value, number);
                 }
                 reservation.commit(committed);
-                committed
+                Ok(committed)
             }
             Err(error) => some_or_full(Err(error)),
         }
     }
 
     /// What lies in reserved slots that are not committed never arrives.
-    fn reserve_and_abort(&mut self, n: usize) -> usize {
+    fn reserve_and_abort(&mut self, n: usize) -> Result<usize, Gone> {
         let n = n.min(self.producer.capacity());
         match self.producer.reserve(n) {
             Ok(mut reservation) => {
                 for value in reservation.iter_mut() {
                     fill(value, !self.next);
                 }
-                0
+                Ok(0)
             }
             Err(error) => some_or_full(Err(error)),
         }
     }
 }
 
-fn one_or_full<V>(result: Result<(), XmitError<V>>) -> usize {
+fn one_or_full<V>(result: Result<(), XmitError<V>>) -> Result<usize, Gone> {
     some_or_full(result.map(|()| 1))
 }
 
-fn some_or_full<V>(result: Result<usize, XmitError<V>>) -> usize {
+fn some_or_full<V>(result: Result<usize, XmitError<V>>) -> Result<usize, Gone> {
     match result {
-        Ok(n) => n,
-        Err(error) if error.is_full() => 0,
+        Ok(n) => Ok(n),
+        Err(error) if error.is_full() => Ok(0),
+        Err(XmitError { kind: XmitErrorKind::Disconnected, .. }) => Err(Gone),
         Err(error) => panic!("sending failed: {:?}", error.kind),
     }
 }
 
-struct Receiving<T> {
+pub(super) struct Receiving<T> {
     consumer: Consumer<T>,
     buffer: Vec<T>,
     all: Vec<T>,
-    next: u64,
+    pub(super) next: u64,
     count: u64,
     /// Operations to choose from: the last ones wait.
     operations: usize,
     mix: Mix,
-    done: bool,
+    pub(super) done: bool,
 }
 
 impl<T: Element> Receiving<T> {
     fn new(consumer: Consumer<T>, cell: &Cell, near: bool) -> Self {
         let operations = if cell.flow == Flow::Both { 6 } else { 8 };
-        let mix = Mix::new(cell, near, false);
-        let (buffer, all) = (buffer(), Vec::new());
-        Self { consumer, buffer, all, next: 0, count: cell.count, operations, mix, done: false }
+        Self::with_mix(consumer, cell.count, operations, Mix::new(cell, near, false))
+    }
+
+    /// One that has a thread to itself, and so may wait.
+    pub(super) fn on_its_own(consumer: Consumer<T>, count: u64, seed: u64) -> Self {
+        Self::with_mix(consumer, count, 8, Mix::from_seed(seed))
+    }
+
+    fn with_mix(consumer: Consumer<T>, count: u64, operations: usize, mix: Mix) -> Self {
+        Self { consumer, buffer: buffer(), all: Vec::new(), next: 0, count, operations, mix, done: false }
     }
 
     /// One operation. `false`: nothing came.
     fn step(&mut self) -> bool {
+        self.try_step().expect("a peer that lives")
+    }
+
+    /// One operation, with a peer that may die.
+    pub(super) fn try_step(&mut self) -> Result<bool, Gone> {
         let left = usize::try_from(self.count - self.next).unwrap_or(usize::MAX);
         if left == 0 {
             self.done = self.done || self.is_finished();
-            return false;
+            return Ok(false);
         }
         let n = 1 + self.mix.below(self.buffer.len());
         let operation = self.mix.below(self.operations);
@@ -412,24 +474,30 @@ impl<T: Element> Receiving<T> {
             6 if size_of::<T>() < LARGE => self.consumer.pop_blocking().map(|value| expect(&[value], self.next)),
             _ => {
                 let n = n.min(left).min(self.consumer.capacity());
-                let there = self.consumer.wait_for(n, HANG).expect("as many as are still to come");
-                assert!(there >= n, "{there} elements after waiting for {n}");
-                let taken = self.consumer.pop_slice(&mut self.buffer[..n]);
-                taken.map(|taken| {
-                    assert_eq!(taken, n);
-                    expect(&self.buffer[..n], self.next)
-                })
+                self.wait_and_take(n)
             }
         };
         match taken {
             Ok(taken) => {
                 self.next += taken as u64;
                 assert!(self.next <= self.count, "{} elements, {} were sent", self.next, self.count);
-                taken != 0
+                Ok(taken != 0)
             }
-            Err(RecvError::Empty) => false,
+            Err(RecvError::Empty) => Ok(false),
+            Err(RecvError::Disconnected) => Err(Gone),
             Err(error) => panic!("receiving failed before number {}: {error:?}", self.next),
         }
+    }
+
+    /// Fewer than `n` come only behind the peer's end.
+    fn wait_and_take(&mut self, n: usize) -> Result<usize, RecvError> {
+        let there = self.consumer.wait_for(n, HANG)?;
+        let taken = self.consumer.pop_slice(&mut self.buffer[..n])?;
+        assert_eq!(taken, there.min(n));
+        if taken < n {
+            assert!(!self.consumer.is_connected(), "{taken} elements after waiting for {n}");
+        }
+        Ok(expect(&self.buffer[..taken], self.next))
     }
 
     fn peek_and_consume(&mut self, n: usize) -> Result<usize, RecvError> {
