@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let report = asking.join().map_err(|_| "the asking side panicked")??;
     serving.join().map_err(|_| "the answering side panicked")??;
     println!("{} questions, {} answers, all in order", report.transmitted, report.received);
-    println!("transmitting ended by {:?}, receiving by {:?}", report.xmit_end, report.recv_end);
+    println!("transmitting ended because {}, receiving because {}", report.xmit_end, report.recv_end);
     let whole = due == QUESTIONS && (report.xmit_end, report.recv_end) == (RunEnd::LocalGone, RunEnd::Finished);
     if whole { Ok(()) } else { Err("not everything came back".into()) }
 }

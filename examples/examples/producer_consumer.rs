@@ -40,6 +40,7 @@ fn consume() -> Result<(), Box<dyn Error>> {
     let listener = Listener::bind(env::temp_dir().join(format!("producer_consumer.{}", process::id())))?;
     let mut producer = process::Command::new(env::current_exe()?).arg(listener.path()).spawn()?;
     let mut interface = listener.accept()?.open::<Trade>(&Options::new().name("consumer"))?;
+    drop(listener); // and with it the name: nothing is left behind, whatever happens from here on
     let (start, mut batch, mut due) = (Instant::now(), Vec::new(), 0);
     loop {
         match interface.recv_blocking() {

@@ -62,7 +62,7 @@ impl Command {
         match self.parse(parser).map_err(|error| wrong(&error))? {
             None => Ok(io::stdout().write_all(self.help.as_bytes())?),
             Some(arguments) if self.takes(Takes::Word) && arguments.word.as_os_str().is_empty() => {
-                Err(wrong(&"something to work on is missing").into())
+                Err(wrong(&"the file to send is missing").into())
             }
             Some(arguments) => (self.run)(&arguments),
         }

@@ -27,7 +27,7 @@ program puts numbered messages into a channel, another takes the answers from th
 Usage: ipc-client bridge [--socket PATH] [--seconds S]
 
   --socket PATH    where the server listens     [/tmp/memenpsf.sock]
-  --seconds S      how long to go on            [2]
+  --seconds S      how long to go on: a fraction too, up to a day     [2]
 ";
 
 fn run(arguments: &Arguments) -> Outcome {
@@ -87,7 +87,7 @@ pub fn bridge(interface: Interface<Message>, time: Duration) -> Outcome<Bridged>
             .map_err(|(due, came)| format!("message {came} came where {due} was due"))?;
         if (report.xmit_end, report.recv_end) != (RunEnd::LocalGone, RunEnd::Finished) {
             return Err(format!(
-                "the run loop ended early: transmitting by {:?}, receiving by {:?}",
+                "the run loop ended early: transmitting because {}, receiving because {}",
                 report.xmit_end, report.recv_end
             )
             .into());

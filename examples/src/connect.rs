@@ -1,6 +1,6 @@
 //! Joining the server and leaving it.
 
-use std::{io::ErrorKind, path::Path};
+use std::{io::ErrorKind, os::unix::fs::FileTypeExt, path::Path};
 
 use memenpsf::{Error, Interface, RecvError};
 
@@ -16,12 +16,15 @@ use crate::{
 /// Nobody listens there, or the two do not fit together.
 pub fn connect(socket: &Path, name: &str) -> Outcome<Interface<Message>> {
     Interface::connect(socket, &options(name)).map_err(|error| {
+        let is_file = socket.metadata().is_ok_and(|metadata| !metadata.file_type().is_socket());
         let socket = socket.display();
         let nobody = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused);
         match error {
-            Error::Io { source, .. } if nobody(source.kind()) => {
-                format!("no server listens at {socket}; `ipc-server --socket {socket}` starts one").into()
-            }
+            Error::Io { source, .. } if nobody(source.kind()) && is_file => format!("{socket} is no socket").into(),
+            Error::Io { source, .. } if nobody(source.kind()) => format!(
+                "no server listens at {socket}: `cargo run --release --bin ipc-server -- --socket {socket}` starts one"
+            )
+            .into(),
             Error::Refused(refused) => format!("no handshake with the server at {socket}: {refused}").into(),
             other => format!("cannot join the server at {socket}: {other}").into(),
         }

@@ -25,7 +25,7 @@ Sends one message, waits for it to come back, sends the next; then tells how lon
 Usage: ipc-client ping [--socket PATH] [--seconds S]
 
   --socket PATH    where the server listens     [/tmp/memenpsf.sock]
-  --seconds S      how long to go on            [2]
+  --seconds S      how long to go on: a fraction too, up to a day     [2]
 
 Two processes that are both awake answer each other without a system call. On a machine with
 one core, or a busy one, each round trip has to wait for the scheduler.

@@ -24,7 +24,7 @@ how many arrived and whether they were in order.
 Usage: ipc-client stream [--socket PATH] [--seconds S]
 
   --socket PATH    where the server listens     [/tmp/memenpsf.sock]
-  --seconds S      how long to go on            [2]
+  --seconds S      how long to go on: a fraction too, up to a day     [2]
 ";
 
 /// Messages published at once.

@@ -103,10 +103,17 @@ fn a_missing_server_gets_one_sentence() {
     let directory = Directory::new();
     let file = env!("CARGO_BIN_EXE_ipc-server");
     for arguments in [&["ping"][..], &["stream"], &["bridge"], &["send", file]] {
-        run(&mut at(&directory.socket(), arguments)).failed(1, &["no server listens at", "ipc-server --socket"]);
+        run(&mut at(&directory.socket(), arguments)).failed(1, &["no server listens at", "ipc-server -- --socket"]);
     }
     run(&mut at(Path::new("bare"), &["ping"])).failed(1, &["bare", "a path with a `/` is needed"]);
     run(&mut server(Path::new("bare"))).failed(1, &["cannot serve at bare", "a path with a `/` is needed"]);
+}
+
+#[test]
+fn a_file_in_the_socket_s_place_is_called_one() {
+    let directory = Directory::new();
+    std::fs::write(directory.socket(), "no socket").expect("a file");
+    run(&mut at(&directory.socket(), &["ping"])).failed(1, &["is no socket"]);
 }
 
 #[test]

@@ -242,12 +242,12 @@ impl<S: HalfSide> Half<S> {
     #[inline]
     pub(crate) fn look(&mut self, wanted: u64) -> Result<u64, Unready> {
         self.check_guard()?;
-        if self.ended.is_some() {
-            return self.remainder();
-        }
         if self.end.owes() {
             // A drain that was forgotten, or a bell that the system had no memory for.
             self.publish(0);
+        }
+        if self.ended.is_some() {
+            return self.remainder();
         }
         let available = self.end.look().map_err(|seen| self.give_up(S::corrupt(seen, self.end.count())))?;
         if available >= wanted {

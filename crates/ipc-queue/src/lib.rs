@@ -14,6 +14,8 @@ mod wait;
 
 #[cfg(all(loom, test))]
 mod models;
+#[cfg(all(tsan, test))]
+mod races;
 
 #[cfg(not(loom))]
 mod connection;

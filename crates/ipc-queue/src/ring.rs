@@ -17,8 +17,8 @@ use crate::{
     layout::Word,
     sync::{
         AtomicU64,
-        Ordering::{Acquire, Relaxed, Release},
-        fence,
+        Ordering::{Relaxed, Release},
+        acquire,
     },
 };
 
@@ -134,7 +134,8 @@ impl<M: Memory, S: Side> End<M, S> {
     /// Looks at the other end's position, once. Returns the slots that this end may work on now.
     #[inline(always)]
     pub(crate) fn look(&mut self) -> Result<u64, OutOfRange> {
-        let theirs = self.memory.peer(S::THEIRS).load(Relaxed);
+        let word = self.memory.peer(S::THEIRS);
+        let theirs = word.load(Relaxed);
         let moved = theirs.wrapping_sub(self.theirs);
         if moved != 0 {
             // The judge: up to where this end's whole ring would be available, and never back (which shows as a huge `moved`).
@@ -144,7 +145,7 @@ impl<M: Memory, S: Side> End<M, S> {
                 return Err(OutOfRange { theirs, mine: self.position });
             }
             // PAIR publish: what the other end did to these slots before `publish` happened before what this end does next.
-            fence(Acquire);
+            acquire(word);
             self.theirs = theirs;
             self.reopen();
         }
@@ -225,12 +226,13 @@ impl<M: Memory> End<M, Receiving> {
     /// The peer's word that says "no more": 0, 1, or a lie. The caller looks once more after a 1.
     #[inline]
     pub(crate) fn finished_word(&self) -> u64 {
-        let word = self.memory.peer(Word::Finished).load(Relaxed);
-        if word != 0 {
+        let word = self.memory.peer(Word::Finished);
+        let finished = word.load(Relaxed);
+        if finished != 0 {
             // PAIR finish: the look that follows sees the last tail.
-            fence(Acquire);
+            acquire(word);
         }
-        word
+        finished
     }
 }
 

@@ -96,6 +96,14 @@ impl Segment {
         live.word(wake).store(start, Relaxed);
     }
 
+    /// The same mapping for the other end of a ring in this process: ThreadSanitizer knows memory by its address. The segments and
+    /// their aliases must never be dropped.
+    #[cfg(all(test, tsan))]
+    pub(crate) fn alias(&self) -> Self {
+        // SAFETY: neither of the two is dropped, so the mapping stays.
+        Self { map: unsafe { std::ptr::read(&self.map) } }
+    }
+
     /// Leaves the mapping to whatever lies there now: a forked child does not have it.
     pub(crate) fn abandon(self) {
         std::mem::forget(self.map);

@@ -312,3 +312,9 @@ proptest! {
         compare::<[u8; 700]>(capacity, start, &operations);
     }
 }
+
+#[test]
+fn what_a_forgotten_drain_took_behind_the_end_is_told_by_the_next_operation() {
+    let operations = [Push, Push, Finish, WaitFor(0), DrainAndForget(2), Pop, Flush];
+    compare::<u64>(2, 0, &operations);
+}

@@ -1,6 +1,7 @@
 //! The run loop: an interface bridged to crossbeam channels.
 
 use std::{
+    fmt,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
@@ -29,6 +30,19 @@ pub enum RunEnd {
     Stopped,
     /// This process is a fork of the one that owns the interface.
     ForkedChild,
+}
+
+impl fmt::Display for RunEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalGone => f.write_str("the channel's other end was dropped"),
+            Self::Finished => RecvError::Finished.fmt(f),
+            Self::Disconnected => RecvError::Disconnected.fmt(f),
+            Self::Corrupt(rule) => RecvError::Corrupt(*rule).fmt(f),
+            Self::Stopped => f.write_str("the stop handle was used"),
+            Self::ForkedChild => RecvError::ForkedChild.fmt(f),
+        }
+    }
 }
 
 /// What a run loop did.
