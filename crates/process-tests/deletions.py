@@ -18,10 +18,12 @@ SOURCES = sorted((ROOT / "crates/ipc-queue/src").glob("*.rs"))
 # In this order, until one fails.
 CHECKS = [
     ("model", ["cargo", "test", "-p", "ipc-queue", "--lib", "--release", "--target-dir", "target/loom", "models"], "--cfg loom"),
-    ("test", ["cargo", "test", "-p", "ipc-queue", "--lib", "--tests"], ""),
+    ("test", ["cargo", "test", "-p", "ipc-queue", "--features", "testing", "--lib", "--tests"], ""),
     ("process test", ["cargo", "test", "-p", "process-tests", "--test", "wakeups", "--test", "wakeups_event_loop"], ""),
 ]
-SECONDS = 240
+SECONDS = 400
+# What loom compiles: the models cannot see a deletion elsewhere.
+MODELLED = ["barrier.rs", "layout.rs", "ring.rs", "sync.rs", "wait.rs"]
 
 
 def statement_end(lines, start):
@@ -75,8 +77,10 @@ def deletions():
             yield path.relative_to(ROOT), what, shown, how, lines[:start] + [changed] + lines[end + 1:]
 
 
-def first_failure(copy):
+def first_failure(copy, file):
     for kind, command, flags in CHECKS:
+        if kind == "model" and file not in MODELLED:
+            continue
         env = dict(os.environ, RUSTFLAGS=flags, CARGO_TERM_COLOR="never")
         try:
             run = subprocess.run(command, cwd=copy, env=env, timeout=SECONDS, capture_output=True, text=True)
@@ -104,7 +108,7 @@ def main():
                 continue
             original = (copy / path).read_text()
             (copy / path).write_text("\n".join(lines))
-            failure = first_failure(copy)
+            failure = first_failure(copy, path.name)
             (copy / path).write_text(original)
             empty += failure is None or failure.startswith("DOES NOT")
             shown = shown if len(shown) < 110 else shown[:107] + ".."

@@ -31,6 +31,9 @@ mod element;
 mod error;
 #[cfg(not(loom))]
 mod frames;
+#[cfg(all(feature = "testing", not(loom)))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(not(loom))]
 mod guard;
 #[cfg(not(loom))]
