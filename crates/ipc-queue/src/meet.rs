@@ -297,9 +297,10 @@ impl Meeting {
                 let got = self.arrived.len() + got;
                 Err(Unread::Refused(Refused::new(Reason::DescriptorsSurplus, MOST_DESCRIPTORS as u64, got as u64)))
             }
-            Err(fdpass::Error::Truncated { got, .. }) => {
-                let got = self.arrived.len() + got;
-                Err(Unread::Refused(Refused::new(Reason::DescriptorsMissing, MOST_DESCRIPTORS as u64, got as u64)))
+            Err(fdpass::Error::Truncated { .. }) => {
+                // The peer has sent them; this process has no room for them, which is how the kernel says it (recvmsg(2)).
+                let errno = Errno::MFILE.raw_os_error();
+                Err(Unread::Refused(Refused::new(Reason::Trouble, errno as u64, 0u64)))
             }
             Err(error) => {
                 Err(Unread::Failed(self.broken.take().unwrap_or_else(|| failed("receiving from the peer", error))))

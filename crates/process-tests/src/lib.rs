@@ -1,5 +1,6 @@
 //! What tests with real processes have in common: starting the other process, and a watchdog over everything that waits.
 
+pub mod seccomp;
 pub mod traffic;
 
 use std::{

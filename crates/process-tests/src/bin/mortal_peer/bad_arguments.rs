@@ -7,13 +7,12 @@ use nix::{
     libc,
     sys::resource::{Resource, getrlimit, setrlimit},
 };
-use process_tests::Holdings;
-
-use crate::{
-    foreign_streams,
+use process_tests::{
+    Holdings,
     seccomp::{Calls, fail},
-    socket_of_peer,
 };
+
+use crate::{foreign_streams, socket_of_peer};
 
 /// More elements of eight bytes than the lowered limits of this file allow, in 8 MiB.
 const LARGE: usize = 1 << 20;

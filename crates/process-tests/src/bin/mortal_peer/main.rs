@@ -9,7 +9,6 @@ mod forked;
 mod forked_answers;
 mod own_pages;
 mod script;
-mod seccomp;
 mod serve;
 
 use std::{fs::File, os::unix::net::UnixStream};

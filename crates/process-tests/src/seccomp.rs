@@ -3,17 +3,21 @@
 
 use nix::libc;
 
-/// Which calls: all, or those whose second argument has this value or one of these bits.
-pub(crate) enum Calls {
+/// Which calls.
+#[derive(Clone, Copy, Debug)]
+pub enum Calls {
+    /// All of them.
     All,
+    /// The second argument has this value.
     WithValue(u32),
+    /// The second argument has one of these bits.
     WithBits(u32),
     /// The third argument has this value.
     ThirdWithValue(u32),
 }
 
-/// From now on `call` fails with `errno`.
-pub(crate) fn fail(call: libc::c_long, which: Calls, errno: i32) {
+/// From now on `call` fails with `errno` in this thread and in those that it starts.
+pub fn fail(call: libc::c_long, which: Calls, errno: i32) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const IF_BITS: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;

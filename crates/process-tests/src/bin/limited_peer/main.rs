@@ -1,0 +1,28 @@
+//! A process that the machine or a sandbox limits: small commands, one a process, so that no limit reaches another test.
+#![allow(clippy::print_stdout, reason = "its standard output is how it answers the test")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test that started it")]
+
+mod end;
+mod limit;
+mod meetings;
+mod namespaces;
+mod sandbox;
+mod threads;
+
+use nix::sys::signal::Signal;
+
+fn main() {
+    // A test that is aborted leaves nothing running.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["meet", kind, path, limit, value, times] => meetings::run(kind, path, limit, value, times.parse().unwrap()),
+        ["in-flight", kind] => meetings::in_flight(kind),
+        ["none-left"] => meetings::none_left(),
+        ["threads", how] => threads::run(how),
+        ["world", kind, world] => namespaces::run(kind, world),
+        ["sandbox", kind, when, call, errno] => sandbox::run(kind, when, call, errno),
+        other => panic!("no command {other:?}"),
+    }
+}

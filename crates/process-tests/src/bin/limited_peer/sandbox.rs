@@ -1,0 +1,64 @@
+//! Calls of the system that a sandbox denies: before the connection is made, or after.
+
+use ipc_queue::{Options, Wait};
+use nix::libc;
+use process_tests::{
+    seccomp::{Calls, fail},
+    socket_of_peer,
+};
+
+use crate::end::open;
+
+/// Messages each way, each of which waits for the one before.
+const MANY: u64 = 200;
+
+/// Denies `call` with `errno`, `before` or `after` connecting as `kind`, and says how it went.
+pub(crate) fn run(kind: &str, when: &str, call: &str, errno: &str) {
+    let stream = socket_of_peer();
+    let options = Options::new().capacity(8).wait(Wait::Sleep);
+    let errno = if errno == "EPERM" { libc::EPERM } else { libc::ENOSYS };
+    let deny = || fail(number(call), Calls::All, errno);
+    if when == "before" {
+        deny();
+    }
+    let mut end = match open(kind, stream, &options) {
+        Ok(end) => end,
+        Err(error) => return println!("{error}"),
+    };
+    if when == "after" {
+        deny();
+    }
+    match end.exchange(MANY) {
+        Ok(()) => println!("all of them"),
+        Err(error) => println!("{error}"),
+    }
+}
+
+/// The number of a call that the library makes.
+fn number(call: &str) -> libc::c_long {
+    match call {
+        "close" => libc::SYS_close,
+        "fallocate" => libc::SYS_fallocate,
+        "fcntl" => libc::SYS_fcntl,
+        "fstat" => libc::SYS_fstat,
+        "fstatfs" => libc::SYS_fstatfs,
+        "ftruncate" => libc::SYS_ftruncate,
+        "getpeername" => libc::SYS_getpeername,
+        "getpid" => libc::SYS_getpid,
+        "getsockopt" => libc::SYS_getsockopt,
+        "ioctl" => libc::SYS_ioctl,
+        "madvise" => libc::SYS_madvise,
+        "membarrier" => libc::SYS_membarrier,
+        "memfd_create" => libc::SYS_memfd_create,
+        "mmap" => libc::SYS_mmap,
+        "munmap" => libc::SYS_munmap,
+        "ppoll" => libc::SYS_ppoll,
+        "prlimit64" => libc::SYS_prlimit64,
+        "recvmsg" => libc::SYS_recvmsg,
+        "sched_yield" => libc::SYS_sched_yield,
+        "sendmsg" => libc::SYS_sendmsg,
+        "setsockopt" => libc::SYS_setsockopt,
+        "socketpair" => libc::SYS_socketpair,
+        _ => panic!("no call {call}"),
+    }
+}

@@ -1,0 +1,214 @@
+//! A machine that gives too little, to one process or to both: an error with a reason on both sides or a connection that works, nothing
+//! left behind, and a connection as soon as there is enough again. Every limit is set in a process of its own.
+#![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+use std::{collections::BTreeSet, fs::File, path::PathBuf, time::Duration};
+
+use ipc_queue::{Options, Producer, Wait, XmitErrorKind};
+use memenpsf::{Interface, Role};
+use process_tests::{Peer, Watchdog};
+
+const PEER: &str = env!("CARGO_BIN_EXE_limited_peer");
+
+/// Attempts under one limit.
+const TIMES: usize = 100;
+
+/// The two ends that meet: the one that calls and speaks first, and the one that listens.
+const PAIRS: [(&str, &str); 3] = [("client", "server"), ("producer", "consumer"), ("connect", "accept")];
+
+const CLOSED: &str = "the peer closed the connection during the handshake";
+const CONNECTED: &str = "connected";
+
+/// The name of a limit and its value.
+type Limited<'a> = Option<(&'a str, u64)>;
+
+/// What two limited processes said, over all attempts; the outcomes are sets, so equal ones are told once.
+fn meet(kinds: (&str, &str), limits: (Limited, Limited), times: usize) -> BTreeSet<(String, String)> {
+    let path = socket_path();
+    let start = |kind: &str, limit: Limited| {
+        let (name, value) = limit.unwrap_or(("none", 0));
+        let words = ["meet", kind, path.to_str().unwrap(), name, &value.to_string(), &times.to_string()];
+        Peer::start_with(PEER, &words, File::open("/dev/null").unwrap().into())
+    };
+    let mut listening = start(kinds.1, limits.1);
+    assert_eq!(listening.line(), "listening");
+    let mut calling = start(kinds.0, limits.0);
+    let mut told: Vec<_> = (0..times + 2).map(|_| (calling.line(), listening.line())).collect();
+    let context = format!("{kinds:?} with {limits:?}");
+    for peer in [&mut calling, &mut listening] {
+        assert_eq!(peer.line(), "");
+        let status = peer.wait();
+        assert!(status.success(), "{context}: {status}");
+    }
+    let both = (CONNECTED.to_owned(), CONNECTED.to_owned());
+    assert_eq!(told.pop().as_ref(), Some(&both), "{context}: with the limit lifted");
+    assert_eq!(told.remove(0), both, "{context}: before the limit");
+    let _ = std::fs::remove_file(path);
+    told.into_iter().collect()
+}
+
+fn socket_path() -> PathBuf {
+    std::env::temp_dir().join(format!("memenpsf-limits.{}", std::process::id()))
+}
+
+/// What the caller says with room for so many descriptors.
+fn calling_with_room(kind: &str, room: u64) -> &'static str {
+    match (kind, room) {
+        ("connect", 0) => "connecting: Too many open files (os error 24)",
+        ("connect", 1) | (_, 0) => "making a memfd: Too many open files (os error 24)",
+        ("connect", 2 | 3) | ("client", 1 | 2) => "making the second socket: Too many open files (os error 24)",
+        _ => CONNECTED,
+    }
+}
+
+/// What the two say, the listener having room for so many and the caller for all.
+fn listening_with_room(kind: &str, room: u64) -> (&'static str, &'static str) {
+    match (kind, room) {
+        // The client waits in the queue until there is room.
+        ("accept", 0) => (CONNECTED, "accepting a client: Too many open files (os error 24); then connected"),
+        ("accept", 1 | 2) | ("server", 0 | 1) | ("consumer", 0) => (
+            "refused by the peer: one end could not go on: Too many open files (os error 24)",
+            "refused: one end could not go on: Too many open files (os error 24)",
+        ),
+        _ => (CONNECTED, CONNECTED),
+    }
+}
+
+#[test]
+fn a_lack_of_descriptors_in_either_process_is_told_to_both_and_passes() {
+    let _watchdog = Watchdog::new("RLIMIT_NOFILE", Duration::from_secs(120));
+    for ((caller, listener), room) in PAIRS.into_iter().flat_map(|pair| (0..=5).map(move |room| (pair, room))) {
+        let (limit, context) = (Some(("descriptors", room)), format!("{caller} and {listener}, room for {room}"));
+        let outcome = |limits| {
+            let told = meet((caller, listener), limits, TIMES);
+            assert_eq!(told.len(), 1, "{context}: {told:?}");
+            told.into_iter().next().unwrap()
+        };
+        let as_caller = calling_with_room(caller, room);
+        let met = if as_caller == CONNECTED { CONNECTED } else { CLOSED };
+        assert_eq!(outcome((limit, None)), (as_caller.into(), met.into()), "{context} for the caller");
+        let (there, here) = listening_with_room(listener, room);
+        assert_eq!(outcome((None, limit)), (there.into(), here.into()), "{context} for the listener");
+        let (there, here) = match as_caller {
+            CONNECTED => (there, here.to_owned()),
+            text => {
+                (text, here.split_once("; then").map_or(CLOSED.into(), |(first, _)| format!("{first}; then {CLOSED}")))
+            }
+        };
+        assert_eq!(outcome((limit, limit)), (there.into(), here), "{context} for both");
+    }
+}
+
+/// What the caller says when files may be so large, and then what the listener says.
+fn with_file_size(kind: &str, most: u64) -> String {
+    let needed = if kind == "consumer" { 8192 } else { 12288 };
+    match most {
+        most if most >= needed => CONNECTED.into(),
+        most => format!(
+            "the segment needs {needed} bytes, but this process may make files of {most} bytes only (RLIMIT_FSIZE)"
+        ),
+    }
+}
+
+#[test]
+fn a_limit_on_files_is_an_error_and_never_its_signal() {
+    let _watchdog = Watchdog::new("RLIMIT_FSIZE", Duration::from_secs(60));
+    const TOLD: &str = "refused by the peer: one end could not go on: File too large (os error 27)";
+    for (caller, listener) in [("client", "server"), ("producer", "consumer")] {
+        for most in [0, 1, 4096, 8191, 8192, 12287, 12288] {
+            let limit = Some(("file-size", most));
+            let here = with_file_size(caller, most);
+            let there = if here == CONNECTED { CONNECTED } else { CLOSED };
+            assert_eq!(meet((caller, listener), (limit, None), 3), BTreeSet::from([(here, there.into())]));
+            let here = with_file_size(listener, most);
+            let there = if here == CONNECTED { CONNECTED } else { TOLD };
+            assert_eq!(meet((caller, listener), (None, limit), 3), BTreeSet::from([(there.into(), here)]));
+        }
+    }
+}
+
+/// What may be said for want of address space, here and by the peer: in the order in which the mappings are made.
+const UNMAPPABLE: [(&str, &str); 4] = [
+    ("making the page that tells a fork: Cannot allocate memory (os error 12)", CLOSED),
+    ("mapping the segment: Cannot allocate memory (os error 12)", CLOSED),
+    (
+        "mapping the segment: Cannot allocate memory (os error 12)",
+        "refused by the peer: one end could not go on: Cannot allocate memory (os error 12)",
+    ),
+    (
+        "refused: the segment cannot be mapped: Cannot allocate memory (os error 12)",
+        "refused by the peer: the segment cannot be mapped: Cannot allocate memory (os error 12)",
+    ),
+];
+
+#[test]
+fn address_space_too_small_by_any_number_of_pages_is_an_error_on_both_sides() {
+    let _watchdog = Watchdog::new("RLIMIT_AS", Duration::from_secs(60));
+    const MOST: u64 = 24;
+    for (kinds, caller) in [(PAIRS[0], true), (PAIRS[0], false), (PAIRS[1], true), (PAIRS[1], false)] {
+        let mut reasons = BTreeSet::new();
+        let mut enough = None;
+        for pages in 0..=MOST {
+            let limit = Some(("address-space", pages * 4096));
+            let limits = if caller { (limit, None) } else { (None, limit) };
+            for (calling, listening) in meet(kinds, limits, 5) {
+                let (here, there) = if caller { (calling, listening) } else { (listening, calling) };
+                let context = format!("{kinds:?}, {caller}, {pages} pages: {here}; {there}");
+                if here == CONNECTED {
+                    assert_eq!(there, CONNECTED, "{context}");
+                    enough.get_or_insert(pages);
+                    continue;
+                }
+                assert!(UNMAPPABLE.contains(&(here.as_str(), there.as_str())), "{context}");
+                assert_eq!(enough, None, "{context}, with fewer it was enough");
+                reasons.insert(here);
+            }
+        }
+        assert!(enough.is_some_and(|pages| pages > 0), "{kinds:?}, {caller}: enough is {enough:?}");
+        assert_eq!(reasons.len(), 3, "each mapping fails at some size: {reasons:?}");
+    }
+}
+
+#[test]
+fn nothing_has_to_be_locked_in_memory() {
+    let _watchdog = Watchdog::new("RLIMIT_MEMLOCK", Duration::from_secs(60));
+    let limit = Some(("locked-memory", 0));
+    for kinds in PAIRS {
+        assert_eq!(meet(kinds, (limit, limit), 3), BTreeSet::from([(CONNECTED.into(), CONNECTED.into())]));
+    }
+}
+
+#[test]
+fn neither_proc_nor_files_nor_executable_memfds_are_needed() {
+    let _watchdog = Watchdog::new("other worlds", Duration::from_secs(60));
+    for world in ["noexec-1", "noexec-2", "empty-proc", "no-files"] {
+        for (kind, role) in [("client", Role::Server), ("server", Role::Client)] {
+            let (mut peer, stream) = Peer::start(PEER, &["world", kind, world]);
+            let near = std::thread::spawn(move || {
+                let mut near = Interface::<u64>::with_options(stream, role, &Options::new().capacity(8))?;
+                for number in 0..200 {
+                    if role == Role::Client {
+                        near.xmit_blocking(number).unwrap();
+                    }
+                    assert_eq!(near.recv_blocking(), Ok(number));
+                    if role == Role::Server {
+                        near.xmit_blocking(number).unwrap();
+                    }
+                }
+                near.finish().unwrap();
+                near.flush(Duration::from_secs(50)).unwrap();
+                assert!(near.recv_blocking().is_err());
+                Ok::<_, memenpsf::Error>(())
+            });
+            let line = peer.line();
+            match line.strip_prefix("skipped: ") {
+                Some(why) => println!("skipped: {world}: {why}"),
+                None => {
+                    assert_eq!(line, "all of them", "{world}, {kind}");
+                    near.join().unwrap().unwrap();
+                }
+            }
+            assert!(peer.wait().success(), "{world}, {kind}");
+        }
+    }
+}
