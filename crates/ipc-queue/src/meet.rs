@@ -216,12 +216,16 @@ impl Meeting {
                 // A peer that reads nothing, or is gone, is not told why.
                 Err(_) if self.handshake.is_refusing() => break,
                 Err(fdpass::Error::WouldBlock) => return Ok(false),
-                Err(error) => {
-                    self.outgoing.clear();
-                    self.attached.clear();
-                    self.broken = Some(failed("sending to the peer", error));
-                    return Ok(true);
-                }
+                Err(error) => match failed("sending to the peer", error) {
+                    gone @ Error::Disconnected => {
+                        self.outgoing.clear();
+                        self.attached.clear();
+                        self.broken = Some(gone);
+                        return Ok(true);
+                    }
+                    // The peer is there and waits for what cannot be sent: the end of the stream tells it.
+                    refused => return Err(refused),
+                },
             }
         }
         self.outgoing.clear();

@@ -99,6 +99,22 @@ fn a_lack_of_descriptors_in_either_process_is_told_to_both_and_passes() {
     }
 }
 
+#[test]
+fn a_user_with_too_many_descriptors_in_flight_is_told_at_once_and_so_is_its_peer() {
+    let _watchdog = Watchdog::new("ETOOMANYREFS", Duration::from_secs(20));
+    if !nix::unistd::Uid::effective().is_root() {
+        return println!("skipped: only root can become a user whom the limit binds");
+    }
+    let text = "sending to the peer: Too many references: cannot splice (os error 109)";
+    let options = Options::new().handshake_timeout(Duration::from_secs(600));
+    for (kind, role) in [("client", Role::Server), ("server", Role::Client)] {
+        let (mut peer, stream) = Peer::start(PEER, &["in-flight", kind]);
+        let told = Interface::<u64>::with_options(stream, role, &options).unwrap_err();
+        assert_eq!((peer.line().as_str(), told.to_string().as_str()), (text, CLOSED), "{kind}");
+        assert!(peer.wait().success());
+    }
+}
+
 /// What the caller says when files may be so large, and then what the listener says.
 fn with_file_size(kind: &str, most: u64) -> String {
     let needed = if kind == "consumer" { 8192 } else { 12288 };
