@@ -69,6 +69,18 @@ pub(crate) struct Seen {
     pub(crate) stopped: bool,
 }
 
+/// How long a wait lasts that no bell can end.
+const BLIND: Duration = Duration::from_millis(1);
+
+/// Where ppoll(2) is denied: by a sandbox, or by an `RLIMIT_NOFILE` below the number of descriptors to be watched. The socket itself
+/// tells of bells and of its end when it is read. Nothing tells of a stop descriptor, so that such a wait ends here.
+#[cold]
+fn wait_blindly(errno: Errno, with_stop: bool, at_most: Option<Duration>) -> Seen {
+    std::thread::sleep(at_most.map_or(BLIND, |time| time.min(BLIND)));
+    // A lack of memory passes.
+    Seen { readable: true, died: false, stopped: with_stop && errno != Errno::NOMEM }
+}
+
 #[derive(Debug)]
 pub(crate) struct Doorbell {
     socket: UnixStream,
@@ -151,10 +163,11 @@ impl Doorbell {
             PollFd::from_borrowed_fd(pidfd.unwrap_or(socket), watch(pidfd)),
             PollFd::from_borrowed_fd(stop.unwrap_or(socket), watch(stop)),
         ];
-        // EINTR is a reason to look, as any other. The other errors of ppoll(2) cannot happen here but for ENOMEM, where looking
-        // again is all there is to do.
-        if poll(&mut fds, timeout.as_ref()).is_err() {
-            return Seen::default();
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            // A reason to look, as any other.
+            Err(Errno::INTR) => return Seen::default(),
+            Err(errno) => return wait_blindly(errno, stop.is_some(), at_most),
         }
         let [readable, died, stopped] = fds.map(|fd| !fd.revents().is_empty());
         Seen { readable, died: died && pidfd.is_some(), stopped: stopped && stop.is_some() }

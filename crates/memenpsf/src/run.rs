@@ -10,7 +10,10 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, TrySendError};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
+    io::Errno,
+};
 
 use crate::{Corrupt, Element, Error, Interface, Options, RecvError, RecvHalf, Role, XmitErrorKind, XmitHalf};
 
@@ -342,7 +345,14 @@ impl Watch {
         ];
         fds.extend(self.pidfd.as_ref().map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
         // Ends by the transmitting thread, which ends by its channel, the peer or the stop handle.
-        while poll(&mut fds, None).is_err() {}
+        loop {
+            match poll(&mut fds, None) {
+                Err(Errno::INTR | Errno::NOMEM) => {}
+                // A sandbox that denies it: a death would go unnoticed.
+                Err(_) => return stop.stop(RunEnd::Stopped),
+                Ok(_) => break,
+            }
+        }
         if fds[1..].iter().any(|fd| !fd.revents().is_empty()) {
             stop.stop(RunEnd::Disconnected);
         }

@@ -115,6 +115,20 @@ fn a_user_with_too_many_descriptors_in_flight_is_told_at_once_and_so_is_its_peer
     }
 }
 
+#[test]
+fn a_receiver_whose_last_descriptor_is_taken_away_receives_all_and_sees_the_end() {
+    let _watchdog = Watchdog::new("RLIMIT_NOFILE of 0", Duration::from_secs(60));
+    let (mut peer, stream) = Peer::start(PEER, &["none-left"]);
+    let mut producer = Producer::<u64>::new(stream, &Options::new().capacity(8).wait(Wait::Sleep)).unwrap();
+    assert_eq!(peer.line(), "ready");
+    assert_eq!(peer.line(), "waiting");
+    (0..1000).for_each(|number| producer.push_blocking(number).unwrap());
+    producer.flush(Duration::from_secs(50)).unwrap();
+    drop(producer);
+    assert_eq!(peer.line(), "1000, the peer is gone");
+    assert!(peer.wait().success());
+}
+
 /// What the caller says when files may be so large, and then what the listener says.
 fn with_file_size(kind: &str, most: u64) -> String {
     let needed = if kind == "consumer" { 8192 } else { 12288 };
