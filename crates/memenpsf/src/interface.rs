@@ -86,7 +86,9 @@ impl<T> Interface<T> {
         let (client, server) =
             UnixStream::pair().map_err(|source| Error::Io { doing: "making a pair of sockets", source })?;
         std::thread::scope(|scope| {
-            let server = scope.spawn(|| Self::with_options(server, Role::Server, options));
+            let server = std::thread::Builder::new()
+                .spawn_scoped(scope, || Self::with_options(server, Role::Server, options))
+                .map_err(|source| Error::Io { doing: "starting a thread", source })?;
             let client = Self::with_options(client, Role::Client, options)?;
             match server.join() {
                 Ok(server) => Ok((client, server?)),

@@ -209,6 +209,37 @@ fn nothing_has_to_be_locked_in_memory() {
 }
 
 #[test]
+fn a_run_loop_and_a_pair_without_a_thread_are_errors_and_lose_nothing() {
+    let _watchdog = Watchdog::new("no threads", Duration::from_secs(60));
+    for how in ["address-space", "processes", "seccomp"] {
+        if how == "processes" && !nix::unistd::Uid::effective().is_root() {
+            println!("skipped: only root can become a user without processes");
+            continue;
+        }
+        let (mut peer, stream) = Peer::start(PEER, &["threads", how]);
+        let mut interface = Interface::<u64>::with_options(stream, Role::Client, &Options::new().capacity(8)).unwrap();
+        assert_eq!(interface.xmit_slice(&[1, 2, 3]).unwrap(), 3);
+        let reason = if how == "seccomp" {
+            "Operation not permitted (os error 1)"
+        } else {
+            "Resource temporarily unavailable (os error 11)"
+        };
+        for what in ["a run loop", "a pair"] {
+            assert_eq!(peer.line(), format!("starting a thread: {reason}"), "{what}, by {how}");
+        }
+        // Nothing of the channel was sent, and nothing that was sent here was taken.
+        assert!(interface.recv_blocking().is_err_and(|end| end == memenpsf::RecvError::Disconnected));
+        assert_eq!(interface.acknowledged(), 0);
+        assert_eq!(
+            interface.flush(Duration::from_secs(10)).map_err(|error| error.kind),
+            Err(XmitErrorKind::Disconnected)
+        );
+        assert_eq!(peer.line(), "");
+        assert!(peer.wait().success(), "{how}");
+    }
+}
+
+#[test]
 fn neither_proc_nor_files_nor_executable_memfds_are_needed() {
     let _watchdog = Watchdog::new("other worlds", Duration::from_secs(60));
     for world in ["noexec-1", "noexec-2", "empty-proc", "no-files"] {
