@@ -3,6 +3,7 @@
 //! Every call is `MSG_DONTWAIT`: the socket may have come from the peer, who shares its O_NONBLOCK flag.
 
 use std::{
+    io::ErrorKind,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -13,6 +14,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
+    net::Shutdown,
 };
 
 use crate::Corrupt;
@@ -56,6 +58,8 @@ pub(crate) enum Rung {
     Owed,
     /// The peer is gone.
     Gone,
+    /// This process may not send (a sandbox). The socket has been shut down, which wakes the peer.
+    Mute,
 }
 
 /// What a look at the socket saw.
@@ -70,7 +74,7 @@ pub(crate) struct Seen {
 }
 
 /// How long a wait lasts that no bell can end.
-const BLIND: Duration = Duration::from_millis(1);
+pub(crate) const BLIND: Duration = Duration::from_millis(1);
 
 /// Where ppoll(2) is denied: by a sandbox, or by an `RLIMIT_NOFILE` below the number of descriptors to be watched. The socket itself
 /// tells of bells and of its end when it is read. Nothing tells of a stop descriptor, so that such a wait ends here.
@@ -138,12 +142,23 @@ impl Doorbell {
                     let error = std::io::Error::from(error);
                     return match error.raw_os_error().map(Errno::from_raw_os_error) {
                         Some(Errno::NOBUFS | Errno::NOMEM) => Rung::Owed,
-                        _ => Rung::Gone,
+                        Some(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Rung::Gone,
+                        _ => {
+                            self.shut_down();
+                            Rung::Mute
+                        }
                     };
                 }
             }
         }
         Rung::Sent
+    }
+
+    /// This process may not talk over the socket. A peer that is asleep would never learn of it, nor of what is published: the end of the
+    /// socket is news that needs no message.
+    fn shut_down(&self) {
+        // Where that is denied too, the peer learns of it when this half is dropped.
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
     }
 
     /// Waits for news on the socket, of the peer's death, or on `stop`, and returns at the latest after `at_most`, or at any
@@ -183,8 +198,13 @@ impl Doorbell {
                 Err(fdpass::Error::WouldBlock) => return Ok(()),
                 // JUDGE control: a bell carries no descriptors.
                 Err(fdpass::Error::Surplus { .. }) => return Err(Corrupt::Descriptors),
-                Err(_) => {
+                Err(error) => {
                     // The end, or ECONNRESET where the peer left bells unread.
+                    let ended = matches!(error, fdpass::Error::EndOfFile)
+                        || std::io::Error::from(error).kind() == ErrorKind::ConnectionReset;
+                    if !ended {
+                        self.shut_down();
+                    }
                     self.hung_up = true;
                     return Ok(());
                 }

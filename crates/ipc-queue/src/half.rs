@@ -389,13 +389,23 @@ impl<S: HalfSide> Half<S> {
         let (tail, head) = self.positions();
         self.count(Counter::Bells);
         for _ in 0..BELL_TRIES {
-            if self.doorbell.ring(bell, tail, head) != Rung::Owed {
-                return;
+            match self.doorbell.ring(bell, tail, head) {
+                Rung::Owed => std::thread::yield_now(),
+                Rung::Sent | Rung::Crowded | Rung::Gone => return,
+                Rung::Mute => return self.fall_silent(),
             }
-            std::thread::yield_now();
         }
         // The sleeper asked for one position of the last ring's worth.
         self.end.owe_bell(self.end.count());
+    }
+
+    /// No bell can be sent any more, and the peer has been told that this ring ends.
+    #[cold]
+    fn fall_silent(&mut self) {
+        if self.ended.is_none() {
+            // What it finds shows at the next operation.
+            let _ = self.conclude(Unready::Disconnected);
+        }
     }
 
     /// Nothing can be done while the ring is as it is: for the counters.
@@ -499,6 +509,10 @@ impl Half<Sending> {
             Rung::Sent => Ok(()),
             Rung::Crowded | Rung::Owed => Err(XmitErrorKind::Full),
             Rung::Gone => Err(XmitErrorKind::Disconnected),
+            Rung::Mute => {
+                self.fall_silent();
+                Err(XmitErrorKind::Disconnected)
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     Credentials, Error, Options, Reason, Refused, Role,
     barrier::{self, Barrier},
     connection::{About, Connection},
+    doorbell::BLIND,
     frames::{
         Direction, FEATURE_MEMBARRIER, Frame, FrameHeader, HEADER, Hello, LONGEST_BODY, VERSION_MAX, VERSION_MIN,
     },
@@ -161,9 +162,11 @@ impl Meeting {
         }
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(&self.stream, interest)], timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(Error::io("waiting for the peer")(errno)),
+            Ok(_) | Err(Errno::INTR) => {}
+            // A sandbox: reading the stream tells the same, only later.
+            Err(_) => std::thread::sleep(left.map_or(BLIND, |left| left.min(BLIND))),
         }
+        Ok(())
     }
 
     /// Lays a frame out for sending, a Hello with its descriptors.

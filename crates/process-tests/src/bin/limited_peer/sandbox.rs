@@ -7,7 +7,9 @@ use process_tests::{
     socket_of_peer,
 };
 
-use crate::end::open;
+use rustix::event::{PollFd, PollFlags};
+
+use crate::end::{End, open};
 
 /// Messages each way, each of which waits for the one before.
 const MANY: u64 = 200;
@@ -31,6 +33,23 @@ pub(crate) fn run(kind: &str, when: &str, call: &str, errno: &str) {
     match end.exchange(MANY) {
         Ok(()) => println!("all of them"),
         Err(error) => println!("{error}"),
+    }
+    if when == "after" {
+        outlive(&end);
+    }
+}
+
+/// Waits with its one ring until the other process is gone, where the kernel tells: what that knows it has not from this one's exit. An
+/// end with two rings is dropped, since one of them may be as before.
+fn outlive(end: &End) {
+    let pidfd = match (&end.producer, &end.consumer) {
+        (Some(producer), None) => producer.peer_pidfd(),
+        (None, Some(consumer)) => consumer.peer_pidfd(),
+        _ => None,
+    };
+    if let Some(pidfd) = pidfd {
+        // Fails where ppoll is what is denied.
+        let _ = rustix::event::poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], None);
     }
 }
 
