@@ -1,6 +1,7 @@
 //! What tests with real processes have in common: starting the other process, and a watchdog over everything that waits.
 
 pub mod seccomp;
+pub mod secret;
 pub mod traffic;
 
 use std::{

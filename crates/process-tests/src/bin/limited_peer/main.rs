@@ -6,7 +6,9 @@ mod end;
 mod limit;
 mod meetings;
 mod namespaces;
+mod recorder;
 mod sandbox;
+mod secrets;
 mod threads;
 
 use nix::sys::signal::Signal;
@@ -20,6 +22,12 @@ fn main() {
         ["meet", kind, path, limit, value, times] => meetings::run(kind, path, limit, value, times.parse().unwrap()),
         ["in-flight", kind] => meetings::in_flight(kind),
         ["none-left"] => meetings::none_left(),
+        ["secretive", kind, size, capacity, doing] => {
+            secrets::by_size(size, secrets::Secretive { kind, capacity: capacity.parse().unwrap(), doing });
+        }
+        ["recorder", kind, size, capacity] => {
+            secrets::by_size(size, recorder::Recorder { kind, capacity: capacity.parse().unwrap() });
+        }
         ["threads", how] => threads::run(how),
         ["world", kind, world] => namespaces::run(kind, world),
         ["sandbox", kind, when, call, errno] => sandbox::run(kind, when, call, errno),
