@@ -124,7 +124,12 @@ impl<T: Element> Interface<T> {
     /// [`Error::Io`] when there are no descriptors left.
     pub fn runner(self, recvr: Receiver<T>, sender: Sender<T>) -> Result<Runner<T>, Error> {
         let (stopper, stopped) = crossbeam_channel::bounded(0);
-        let stop = Stop { event: event()?, channel: Mutex::new(Some(stopper)), reason: OnceLock::new() };
+        let stop = Stop {
+            event: event()?,
+            owner: std::process::id(),
+            channel: Mutex::new(Some(stopper)),
+            reason: OnceLock::new(),
+        };
         Ok(Runner { interface: self, recvr, sender, stop: Arc::new(stop), stopped })
     }
 }
@@ -295,6 +300,8 @@ fn xmit_end(kind: XmitErrorKind, stop: &Stop) -> RunEnd {
 #[derive(Debug)]
 struct Stop {
     event: OwnedFd,
+    /// A forked child has the eventfd too, and by it would stop its parent's loop.
+    owner: u32,
     channel: Mutex<Option<Sender<()>>>,
     reason: OnceLock<RunEnd>,
 }
@@ -304,7 +311,9 @@ impl Stop {
     fn stop(&self, reason: RunEnd) {
         self.reason.get_or_init(|| reason);
         self.channel.lock().unwrap_or_else(PoisonError::into_inner).take();
-        signal(self.event.as_fd());
+        if self.owner == std::process::id() {
+            signal(self.event.as_fd());
+        }
     }
 
     fn is_set(&self) -> bool {
