@@ -23,7 +23,7 @@ use crate::{Credentials, Element, Error, Interface, Options, Role};
 
 /// Waits for clients under a path in the file system.
 ///
-/// The path is removed when the listener is dropped. After a SIGKILL it stays, and the next `bind` replaces it: a socket that nobody
+/// The path is removed when the listener is dropped, but not by a forked child, whose parent still listens there. After a SIGKILL it stays, and the next `bind` replaces it: a socket that nobody
 /// listens to, never a live one and never another kind of file.
 #[derive(Debug)]
 pub struct Listener {
@@ -31,6 +31,7 @@ pub struct Listener {
     path: PathBuf,
     /// Device and inode: what is removed must be what was made.
     identity: (u64, u64),
+    owner: u32,
 }
 
 impl Listener {
@@ -76,6 +77,9 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
         // Nothing can be done about an error here, and the next `bind` copes with what stays.
         let _directory = Directory::of(&self.path);
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
@@ -151,7 +155,7 @@ fn bind_at(path: &Path) -> io::Result<Listener> {
     if placed.is_err() {
         let _ = fs::remove_file(&beside);
     }
-    Ok(Listener { listener, path: path.to_owned(), identity: placed? })
+    Ok(Listener { listener, path: path.to_owned(), identity: placed?, owner: std::process::id() })
 }
 
 /// The directory of a path, locked while this lives, if possible: two servers that find the same dead socket must not both

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipc_queue::{Consumer, Options, Producer, RecvError, Role, duplex};
+use memenpsf::Interface;
 use process_tests::{Peer, Watchdog};
 
 const PEER: &str = env!("CARGO_BIN_EXE_mortal_peer");
@@ -91,6 +92,33 @@ fn an_inherited_producer_and_consumer_do_nothing_in_the_child() {
 fn an_inherited_run_loop_ends_at_once_in_the_child() {
     let _watchdog = Watchdog::new("fork before a run loop", Duration::from_secs(60));
     both_ways("run", 0);
+}
+
+#[test]
+fn a_run_loop_and_its_stop_handle_do_nothing_to_the_parents_loop_in_the_child() {
+    let _watchdog = Watchdog::new("fork of a run loop", Duration::from_secs(60));
+    both_ways("runner", 0);
+}
+
+#[test]
+fn an_inherited_listener_serves_in_the_child_and_leaves_the_path_to_the_parent() {
+    let _watchdog = Watchdog::new("fork of a listener", Duration::from_secs(60));
+    let path = std::env::temp_dir().join(format!("memenpsf-fork.{}", std::process::id()));
+    let (mut peer, _stream) = Peer::start(PEER, &["fork-listener", path.to_str().unwrap()]);
+    loop {
+        let line = peer.line();
+        match line.as_str() {
+            "serving" => {
+                let mut client = Interface::<u64>::connect(&path, &Options::new().capacity(8)).unwrap();
+                client.xmit(7).unwrap();
+                assert_eq!(client.recv_blocking(), Ok(7));
+            }
+            "done" => break,
+            line => panic!("{line}"),
+        }
+    }
+    assert!(peer.wait().success());
+    assert!(!path.exists(), "the parent removes it");
 }
 
 #[test]

@@ -135,9 +135,27 @@ pub(crate) fn run(case: &str) {
             interface.finish().unwrap();
             report(child, received);
         }
+        "runner" => runner(open),
         "reservation" | "drain" | "peek" => held(case),
         _ => panic!("no case {case}"),
     }
+}
+
+/// A run loop that was made before the fork is run and stopped in the child, and then run in the parent.
+fn runner(open: usize) {
+    let ((sender, to_peer), (from_peer, receiver)) = (unbounded(), unbounded());
+    let runner = interface().runner(to_peer, from_peer).unwrap();
+    let stop = runner.stop_handle();
+    let (child, (runner, _stop)) = in_child(Some(open), (runner, stop), |(runner, stop)| {
+        let report = runner.run().unwrap();
+        assert_eq!((report.xmit_end, report.recv_end), (RunEnd::ForkedChild, RunEnd::ForkedChild));
+        stop.stop();
+    });
+    drop(sender);
+    let done = runner.run().unwrap();
+    assert_eq!((done.xmit_end, done.recv_end), (RunEnd::LocalGone, RunEnd::Finished), "stopped by the child");
+    assert!(receiver.iter().eq(1..=done.received));
+    report(child, 1 + done.received);
 }
 
 /// What borrows a handle across the fork is dropped in the child, and used up in the parent.
@@ -152,6 +170,8 @@ fn held(what: &str) {
                 // Panics, which is not to be shown.
                 std::panic::set_hook(Box::new(|_| {}));
                 assert!(catch_unwind(AssertUnwindSafe(|| reservation.as_mut_slices().0.fill(1))).is_err());
+                assert!(catch_unwind(AssertUnwindSafe(|| reservation.iter_mut().for_each(|slot| *slot = 1))).is_err());
+                assert_eq!((reservation.len(), reservation.is_empty()), (2, false));
                 let _ = std::panic::take_hook();
                 reservation.commit(2);
             });

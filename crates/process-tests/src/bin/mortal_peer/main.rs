@@ -7,6 +7,7 @@ mod bad_arguments;
 mod foreign_streams;
 mod forked;
 mod forked_answers;
+mod forked_listener;
 mod own_pages;
 mod script;
 mod serve;
@@ -31,6 +32,7 @@ fn main() {
         ["script", end, capacity, steps @ ..] => script::run(end, capacity.parse().unwrap(), steps),
         ["listen", path] => serve::listen(path),
         ["serve", path, count] => serve::echo(path, count.parse().unwrap()),
+        ["fork-listener", path] => forked_listener::run(path),
         ["fork", case] => forked::run(case),
         ["bad", case] => bad_arguments::run(case),
         other => panic!("no command {other:?}"),
