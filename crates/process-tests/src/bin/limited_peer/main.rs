@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic fails the test that started it")]
 
 mod end;
+mod flow;
+mod inheritance;
 mod limit;
 mod meetings;
 mod namespaces;
@@ -14,10 +16,13 @@ mod threads;
 use nix::sys::signal::Signal;
 
 fn main() {
-    // A test that is aborted leaves nothing running.
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if words == ["linger"] {
+        return inheritance::linger();
+    }
+    // A test that is aborted leaves nothing running.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
     match words.as_slice() {
         ["meet", kind, path, limit, value, times] => meetings::run(kind, path, limit, value, times.parse().unwrap()),
         ["in-flight", kind] => meetings::in_flight(kind),
@@ -28,6 +33,10 @@ fn main() {
         ["recorder", kind, size, capacity] => {
             secrets::by_size(size, recorder::Recorder { kind, capacity: capacity.parse().unwrap() });
         }
+        ["flow", forks] => flow::run(forks.parse().unwrap()),
+        ["race", programs] => inheritance::race(programs.parse().unwrap()),
+        ["list"] => inheritance::list(),
+        ["parent", role] => inheritance::with_a_child_that_lives_on(role),
         ["threads", how] => threads::run(how),
         ["world", kind, world] => namespaces::run(kind, world),
         ["sandbox", kind, when, call, errno] => sandbox::run(kind, when, call, errno),
