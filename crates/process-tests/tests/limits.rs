@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs::File, path::PathBuf, time::Duration};
 
 use ipc_queue::{Options, Producer, Wait, XmitErrorKind};
 use memenpsf::{Interface, Role};
-use process_tests::{Peer, Watchdog};
+use process_tests::{Peer, Watchdog, skipped};
 
 const PEER: &str = env!("CARGO_BIN_EXE_limited_peer");
 
@@ -103,7 +103,7 @@ fn a_lack_of_descriptors_in_either_process_is_told_to_both_and_passes() {
 fn a_user_with_too_many_descriptors_in_flight_is_told_at_once_and_so_is_its_peer() {
     let _watchdog = Watchdog::new("ETOOMANYREFS", Duration::from_secs(20));
     if !nix::unistd::Uid::effective().is_root() {
-        return println!("skipped: only root can become a user whom the limit binds");
+        return skipped("only root can become a user whom the limit binds");
     }
     let text = "sending to the peer: Too many references: cannot splice (os error 109)";
     let options = Options::new().handshake_timeout(Duration::from_secs(600));
@@ -213,7 +213,7 @@ fn a_run_loop_and_a_pair_without_a_thread_are_errors_and_lose_nothing() {
     let _watchdog = Watchdog::new("no threads", Duration::from_secs(60));
     for how in ["address-space", "processes", "seccomp"] {
         if how == "processes" && !nix::unistd::Uid::effective().is_root() {
-            println!("skipped: only root can become a user without processes");
+            skipped("only root can become a user without processes");
             continue;
         }
         let (mut peer, stream) = Peer::start(PEER, &["threads", how]);
@@ -263,7 +263,7 @@ fn neither_proc_nor_files_nor_executable_memfds_are_needed() {
             });
             let line = peer.line();
             match line.strip_prefix("skipped: ") {
-                Some(why) => println!("skipped: {world}: {why}"),
+                Some(why) => skipped(&format!("{world}: {why}")),
                 None => {
                     assert_eq!(line, "all of them", "{world}, {kind}");
                     near.join().unwrap().unwrap();

@@ -77,6 +77,7 @@ pub(crate) fn list() {
 }
 
 /// Connects, starts a program that lives on, says its process id, and waits to be killed.
+#[allow(clippy::zombie_processes, reason = "it outlives this process")]
 pub(crate) fn with_a_child_that_lives_on(role: &str) {
     let role = if role == "client" { Role::Client } else { Role::Server };
     let mut interface = Interface::<u64>::with_options(socket_of_peer(), role, &Options::new().capacity(8)).unwrap();

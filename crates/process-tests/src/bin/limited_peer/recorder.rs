@@ -4,7 +4,6 @@
 
 use std::{
     fs::File,
-    io::Read,
     os::{
         fd::{AsFd, OwnedFd},
         unix::{fs::FileExt, net::UnixStream},
@@ -104,7 +103,6 @@ fn report(record: &Record) {
     if let Some(file) = &record.segment {
         segment.resize(file.metadata().unwrap().len() as usize, 0);
         file.read_exact_at(&mut segment, 0).unwrap();
-        assert_eq!((&*file).take(1).read_to_end(&mut Vec::new()).unwrap(), 1, "it can be read from the start, too");
     }
     println!("{} bytes of segment", segment.len());
     println!("{} bytes over the sockets", record.bytes.len());
