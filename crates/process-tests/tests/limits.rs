@@ -24,17 +24,19 @@ type Limited<'a> = Option<(&'a str, u64)>;
 
 /// What two limited processes said, over all attempts; the outcomes are sets, so equal ones are told once.
 fn meet(kinds: (&str, &str), limits: (Limited, Limited), times: usize) -> BTreeSet<(String, String)> {
-    let path = socket_path();
+    let path = SocketPath::new();
     let start = |kind: &str, limit: Limited| {
         let (name, value) = limit.unwrap_or(("none", 0));
-        let words = ["meet", kind, path.to_str().unwrap(), name, &value.to_string(), &times.to_string()];
+        let words = ["meet", kind, path.0.to_str().unwrap(), name, &value.to_string(), &times.to_string()];
         Peer::start_with(PEER, &words, File::open("/dev/null").unwrap().into())
     };
     let mut listening = start(kinds.1, limits.1);
     assert_eq!(listening.line(), "listening");
     let mut calling = start(kinds.0, limits.0);
-    let mut told: Vec<_> = (0..times + 2).map(|_| (calling.line(), listening.line())).collect();
     let context = format!("{kinds:?} with {limits:?}");
+    let line =
+        |peer: &mut Peer| Some(peer.line()).filter(|line| !line.is_empty()).unwrap_or_else(|| panic!("{context}"));
+    let mut told: Vec<_> = (0..times + 2).map(|_| (line(&mut calling), line(&mut listening))).collect();
     for peer in [&mut calling, &mut listening] {
         assert_eq!(peer.line(), "");
         let status = peer.wait();
@@ -43,12 +45,23 @@ fn meet(kinds: (&str, &str), limits: (Limited, Limited), times: usize) -> BTreeS
     let both = (CONNECTED.to_owned(), CONNECTED.to_owned());
     assert_eq!(told.pop().as_ref(), Some(&both), "{context}: with the limit lifted");
     assert_eq!(told.remove(0), both, "{context}: before the limit");
-    let _ = std::fs::remove_file(path);
     told.into_iter().collect()
 }
 
-fn socket_path() -> PathBuf {
-    std::env::temp_dir().join(format!("memenpsf-limits.{}", std::process::id()))
+/// Removed when this is dropped, by a failure too.
+struct SocketPath(PathBuf);
+
+impl SocketPath {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("memenpsf-limits.{}", std::process::id())))
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        // A listener has removed its own.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// What the caller says with room for so many descriptors.

@@ -39,7 +39,9 @@ fn a_hundred_forks_beside_full_flow_lose_and_double_nothing() {
     assert_eq!(end, RecvError::Finished);
     echo.finish().unwrap();
     assert_eq!(peer.line(), count.to_string());
-    println!("{count} elements; in {} of 100 children the transmitting half was free to be tried", peer.line());
+    // In how many children the transmitting half was free to be tried: in the others the thread that had it is not there.
+    let free: u64 = peer.line().parse().unwrap();
+    assert!((1..=80).contains(&free), "{free} of {count}");
     assert!(peer.wait().success());
 }
 
