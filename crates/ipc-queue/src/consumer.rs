@@ -162,7 +162,7 @@ impl<T: Element> Consumer<T> {
     ///
     /// # Errors
     ///
-    /// As [`pop_blocking`](Self::pop_blocking), and [`RecvError::Stopped`].
+    /// As [`pop_blocking`](Self::pop_blocking), and [`RecvError::Stopped`], also where a sandbox keeps this process from watching `stop`.
     pub fn wait_unless(&mut self, stop: BorrowedFd<'_>) -> Result<usize, RecvError> {
         Ok(self.half.wait_unless(1, stop)? as usize)
     }

@@ -162,7 +162,7 @@ impl<T: Element> Producer<T> {
     ///
     /// # Errors
     ///
-    /// As [`push_blocking`](Self::push_blocking), and [`XmitErrorKind::Stopped`].
+    /// As [`push_blocking`](Self::push_blocking), and [`XmitErrorKind::Stopped`], also where a sandbox keeps this process from watching `stop`.
     pub fn wait_unless(&mut self, stop: BorrowedFd<'_>) -> Result<usize, XmitError<()>> {
         let room = self.half.wait_unless(1, stop).map_err(nothing_sent)?;
         Ok(room as usize)

@@ -21,6 +21,7 @@ fn main() {
     if words == ["linger"] {
         return inheritance::linger();
     }
+    end_by_any_panic();
     // A test that is aborted leaves nothing running.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).unwrap();
     match words.as_slice() {
@@ -42,4 +43,13 @@ fn main() {
         ["sandbox", kind, when, call, errno] => sandbox::run(kind, when, call, errno),
         other => panic!("no command {other:?}"),
     }
+}
+
+/// Whatever other threads wait for: the test is over.
+fn end_by_any_panic() {
+    let say = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        say(panic);
+        std::process::exit(101);
+    }));
 }
