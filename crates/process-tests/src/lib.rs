@@ -1,7 +1,12 @@
 //! What tests with real processes have in common: starting the other process, and a watchdog over everything that waits.
 
+pub mod numbered;
+pub mod progress;
 pub mod seccomp;
 pub mod secret;
+pub mod steps;
+pub mod storm;
+pub mod traced;
 pub mod traffic;
 
 use std::{

@@ -1,0 +1,73 @@
+//! A victim that acts for ever, one instruction at a time, and is looked at while it stands still.
+
+use super::{
+    acts::Act,
+    ends::End,
+    for_size,
+    scene::{Cell, Scene, Situation},
+};
+use crate::{progress::Progress, storm::random::Random, traced::Still};
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Looked {
+    /// How often.
+    pub checks: u64,
+    /// Instructions of the victims.
+    pub steps: u64,
+    /// Elements that arrived, at either end.
+    pub elements: u64,
+    /// How often a victim was found asleep.
+    pub asleep: u64,
+}
+
+/// Looks at a victim of that end, size and capacity until it was looked at so often, at every instruction or every few.
+pub fn look(program: &str, end: End, words: usize, capacity: usize, checks: u64, random: &mut Random) -> Looked {
+    for_size!(words, look_of, program, end, capacity, checks, random)
+}
+
+/// Elements that are copied in one block, an instruction a byte, are looked at every few instructions.
+fn stride<const WORDS: usize>(random: &mut Random) -> u64 {
+    if WORDS > 64 { 1 + random.below(15) } else { 1 }
+}
+
+fn look_of<const WORDS: usize>(program: &str, end: End, capacity: usize, checks: u64, random: &mut Random) -> Looked {
+    let acts: Vec<Act> = Act::RECEIVING
+        .into_iter()
+        .zip(Act::SENDING.into_iter().cycle())
+        .flat_map(|(receive, send)| [send, receive])
+        .filter(|act| if act.sends() { end.sends() } else { end.receives() })
+        .collect();
+    let cell = Cell { end, words: WORDS, capacity, act: acts[0], situation: Situation::Ready };
+    let progress = Progress::create();
+    let mut scene = Scene::<WORDS>::start(program, &cell, &progress, "forever", &acts);
+    let mut looked = Looked::default();
+    while looked.checks < checks {
+        // Now and then it is left alone until its ring is full or empty.
+        let alone = if random.below(30) == 0 { random.below(3000) } else { 0 };
+        let still = steps(&mut scene, alone + stride::<WORDS>(random), &mut looked);
+        scene.survivor.wake();
+        scene.survivor.judge(&progress, random.below(5) as usize);
+        looked.checks += 1;
+        if still == Still::Asleep {
+            looked.asleep += 1;
+            scene.victim.woken();
+        } else if random.below(8) == 0 {
+            scene.survivor.fall_asleep();
+        }
+    }
+    looked.elements = scene.survivor.received + scene.survivor.sent;
+    looked
+}
+
+fn steps<const WORDS: usize>(scene: &mut Scene<WORDS>, n: u64, looked: &mut Looked) -> Still {
+    for _ in 0..n {
+        looked.steps += 1;
+        match scene.victim.step() {
+            Still::Step => {}
+            Still::Asleep => return Still::Asleep,
+            other => panic!("{other:?} of a victim that acts for ever"),
+        }
+    }
+    Still::Step
+}
