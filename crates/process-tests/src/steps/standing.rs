@@ -6,7 +6,11 @@ use super::{
     for_size,
     scene::{Cell, Scene, Situation},
 };
-use crate::{progress::Progress, storm::random::Random, traced::Still};
+use crate::{
+    progress::{Progress, Word},
+    storm::random::Random,
+    traced::Still,
+};
 
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,9 +30,9 @@ pub fn look(program: &str, end: End, words: usize, capacity: usize, checks: u64,
     for_size!(words, look_of, program, end, capacity, checks, random)
 }
 
-/// Elements that are copied in one block, an instruction a byte, are looked at every few instructions.
+/// Instructions between two looks: more where elements are copied in one block, an instruction a byte.
 fn stride<const WORDS: usize>(random: &mut Random) -> u64 {
-    if WORDS > 64 { 1 + random.below(15) } else { 1 }
+    1 + random.below(if WORDS > 64 { 15 } else { 3 })
 }
 
 fn look_of<const WORDS: usize>(program: &str, end: End, capacity: usize, checks: u64, random: &mut Random) -> Looked {
@@ -44,8 +48,8 @@ fn look_of<const WORDS: usize>(program: &str, end: End, capacity: usize, checks:
     let mut looked = Looked::default();
     while looked.checks < checks {
         // Now and then it is left alone until its ring is full or empty.
-        let alone = if random.below(30) == 0 { random.below(3000) } else { 0 };
-        let still = steps(&mut scene, alone + stride::<WORDS>(random), &mut looked);
+        let alone = if random.below(100) == 0 { random.below(1500) } else { 0 };
+        let still = steps(&mut scene, &progress, alone + stride::<WORDS>(random), &mut looked);
         scene.survivor.wake();
         scene.survivor.judge(&progress, random.below(5) as usize);
         looked.checks += 1;
@@ -60,8 +64,16 @@ fn look_of<const WORDS: usize>(program: &str, end: End, capacity: usize, checks:
     looked
 }
 
-fn steps<const WORDS: usize>(scene: &mut Scene<WORDS>, n: u64, looked: &mut Looked) -> Still {
+/// So many instructions inside of operations: what lies between them runs by.
+fn steps<const WORDS: usize>(scene: &mut Scene<WORDS>, progress: &Progress, n: u64, looked: &mut Looked) -> Still {
     for _ in 0..n {
+        if progress.get(Word::Inside) == 0 {
+            scene.victim.to_mark();
+            // The return from the mark, and the word that tells.
+            while progress.get(Word::Inside) == 0 {
+                scene.victim.step();
+            }
+        }
         looked.steps += 1;
         match scene.victim.step() {
             Still::Step => {}

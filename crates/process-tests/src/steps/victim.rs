@@ -70,10 +70,7 @@ fn act<const WORDS: usize>(end: End, capacity: usize, progress: &Progress, forev
     let halves = end.connect::<WORDS>(stream, &options).expect("a peer");
     let (next, due) = (end.first_number(), end.opposite().first_number());
     let batch = Vec::with_capacity(256);
-    let mut actor = Actor { halves, progress, next: (next, next), due: (due, due), marks: !forever, batch };
-    if forever {
-        mark();
-    }
+    let mut actor = Actor { halves, progress, next: (next, next), due: (due, due), marks: true, batch };
     loop {
         acts.iter().for_each(|&act| actor.act(act));
         if !forever {
