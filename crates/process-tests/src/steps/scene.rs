@@ -125,7 +125,7 @@ impl<const WORDS: usize> Scene<WORDS> {
         }
         // One who was starved of elements at last takes those of before.
         if self.survivor.halves.producer.is_some() && situation != Situation::Starved {
-            let most = if situation == Situation::Asleep { usize::MAX } else { batch::<WORDS>() };
+            let most = if situation == Situation::Asleep { u64::MAX } else { batch::<WORDS>() as u64 };
             let filled = self.survivor.fill_up_to(most);
             assert!(matches!(filled, Ok(()) | Err(XmitErrorKind::Full)), "{filled:?}");
         }

@@ -1,7 +1,7 @@
 //! A victim that acts for ever, one instruction at a time, and is looked at while it stands still.
 
 use super::{
-    acts::Act,
+    acts::{Act, batch},
     ends::End,
     for_size,
     scene::{Cell, Scene, Situation},
@@ -51,12 +51,14 @@ fn look_of<const WORDS: usize>(program: &str, end: End, capacity: usize, checks:
         let alone = if random.below(100) == 0 { random.below(1500) } else { 0 };
         let still = steps(&mut scene, &progress, alone + stride::<WORDS>(random), &mut looked);
         scene.survivor.wake();
-        scene.survivor.judge(&progress, random.below(5) as usize);
+        // A whole ring now and then, where to take it is not many steps always.
+        let most = if capacity * WORDS <= 64 || random.below(100) == 0 { u64::MAX } else { batch::<WORDS>() as u64 };
+        scene.survivor.judge(&progress, random.below(5) as usize, most);
         looked.checks += 1;
         if still == Still::Asleep {
             looked.asleep += 1;
             scene.victim.woken();
-        } else if random.below(8) == 0 {
+        } else if random.below(30) == 0 {
             scene.survivor.fall_asleep();
         }
     }

@@ -93,11 +93,11 @@ impl<const WORDS: usize> Survivor<WORDS> {
 
     /// Sends as many elements as there is room for. What comes behind them: `Full`, or an end.
     pub fn fill(&mut self) -> XmitErrorKind {
-        self.fill_up_to(usize::MAX).expect_err("no ring is that large")
+        self.fill_up_to(u64::MAX).expect_err("no ring is that large")
     }
 
     /// As [`fill`](Self::fill), but no more than so many.
-    pub fn fill_up_to(&mut self, most: usize) -> Result<(), XmitErrorKind> {
+    pub fn fill_up_to(&mut self, most: u64) -> Result<(), XmitErrorKind> {
         for _ in 0..most {
             let number = self.next_number();
             self.producer().push(element(number)).map_err(|error| error.kind)?;
@@ -144,8 +144,8 @@ impl<const WORDS: usize> Survivor<WORDS> {
         self.halves.producer.iter_mut().for_each(ipc_queue::Producer::disarm);
     }
 
-    /// Both, for the halves that there are, after taking all and filling the ring. Once, unless an end is due.
-    pub fn judge(&mut self, progress: &Progress, way: usize) {
+    /// Both, for the halves that there are, after taking all and filling the ring up to `most` elements: the victim stands still.
+    pub fn judge(&mut self, progress: &Progress, way: usize, most: u64) {
         if self.halves.consumer.is_some() {
             let after = self.take_all(way);
             assert!(after == RecvError::Empty || may_end(progress, after), "{after} from one who is alive");
@@ -153,9 +153,11 @@ impl<const WORDS: usize> Survivor<WORDS> {
         }
         if self.halves.producer.is_some() {
             self.judge_acknowledged(progress);
-            let after = self.fill();
-            let closed = after == XmitErrorKind::Disconnected && progress.get(Word::ClosingReceiver) != 0;
-            assert!(after == XmitErrorKind::Full || closed, "{after} from one who is alive");
+            let untaken = self.sent - self.producer().acknowledged();
+            match self.fill_up_to(most.saturating_sub(untaken)) {
+                Ok(()) | Err(XmitErrorKind::Full) => {}
+                Err(end) => panic!("{end} from one who is alive"),
+            }
             self.judge_acknowledged(progress);
         }
     }
