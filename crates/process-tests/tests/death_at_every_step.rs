@@ -27,7 +27,7 @@ fn flat(what: &'static str, test: impl FnOnce()) {
 fn handshakes(fate: handshake::Fate, nth: usize) {
     for end in End::ALL {
         let met = samples::handshakes(PROGRAM, end, fate, nth);
-        println!("{end:?} {fate:?}: {met:?}");
+        eprintln!("{end:?} {fate:?}: {met:?}");
         assert!(met.stops * nth > 40, "a handshake has more stops than {}", met.stops * nth);
         assert!(met.open > 0, "at the last stop all is done");
         match fate {
@@ -57,14 +57,14 @@ fn a_peer_stopped_and_continued_at_any_system_call_of_the_handshake_opens() {
 fn what_a_peer_has_published_or_taken_is_exact_at_every_instruction() {
     flat("looks", || {
         let looked = samples::looks(PROGRAM, 20_000, 0);
-        println!("{looked:?}");
+        eprintln!("{looked:?}");
         assert!(looked.checks >= 20_000 && looked.elements > 300, "{looked:?}");
     });
 }
 
 fn some(fate: Fate, count: usize) {
     let tried = samples::some(PROGRAM, By::Instruction, fate, count, 0);
-    println!("{fate:?}: {tried:?}");
+    eprintln!("{fate:?}: {tried:?}");
     assert_eq!(tried.victims, count);
 }
 
@@ -88,7 +88,7 @@ fn a_peer_killed_stopped_or_overtaken_at_any_system_call_of_ringing_and_sleeping
     flat("system calls", || {
         for fate in Fate::ALL {
             let tried = samples::all(PROGRAM, By::Call, fate, 5);
-            println!("{fate:?}: {tried:?}");
+            eprintln!("{fate:?}: {tried:?}");
             assert!(tried.victims > 60, "{tried:?}");
         }
     });

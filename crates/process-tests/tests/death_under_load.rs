@@ -30,7 +30,7 @@ fn flat(what: &'static str, test: impl FnOnce()) {
 fn a_peer_killed_in_full_flow_leaves_a_prefix_whatever_it_used_to_send_or_receive() {
     flat("a storm of kills", || {
         let raged = kills::rage(PROGRAM, Storm::all().len(), SEED);
-        println!("{raged:?}, seed {SEED}");
+        eprintln!("{raged:?}, seed {SEED}");
         assert!(raged.received > 1000 && raged.taken > 1000, "{raged:?}");
     });
 }
@@ -39,7 +39,7 @@ fn a_peer_killed_in_full_flow_leaves_a_prefix_whatever_it_used_to_send_or_receiv
 fn a_listener_killed_among_its_clients_leaves_its_path_to_the_next() {
     flat("a storm of listeners", || {
         let listened = listeners::rage(PROGRAM, 30, SEED);
-        println!("{listened:?}, seed {SEED}");
+        eprintln!("{listened:?}, seed {SEED}");
         assert!(listened.served >= 30, "{listened:?}");
     });
 }
