@@ -47,6 +47,9 @@ impl Fate {
 /// The same instruction many times over is a copy in one block: the first, the second, one in the midst and the last stand for it.
 const REPEATED: usize = 4;
 
+/// Steps to the next mark, whatever comes before it: where the operation is done.
+const DONE: usize = usize::MAX;
+
 /// The points at which it is worth to stop: how many steps from the mark before the operation.
 pub fn points(program: &str, cell: &Cell, progress: &Progress, by: By) -> Vec<usize> {
     for_size!(cell.words, points_of, program, cell, progress, by)
@@ -64,11 +67,15 @@ fn points_of<const WORDS: usize>(program: &str, cell: &Cell, progress: &Progress
                 _ => places.push((place, vec![step])),
             }
         } else if !places.is_empty() {
+            places.push((0, vec![DONE]));
             break;
         }
         match scene.advance(by) {
             Still::Step | Still::Call => {}
-            Still::Mark => break,
+            Still::Mark => {
+                places.push((0, vec![DONE]));
+                break;
+            }
             Still::Asleep => {
                 places.push((0, vec![step + 1]));
                 break;
