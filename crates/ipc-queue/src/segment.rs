@@ -63,8 +63,7 @@ impl Segment {
         check_file_size_limit(size)?;
         let file = memfd()?;
         rustix::fs::ftruncate(&file, size).map_err(Error::io("sizing the segment"))?;
-        rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size)
-            .map_err(Error::io("allocating the segment's memory"))?;
+        allocate(&file, size)?;
         // S1: `size` is at least two pages.
         let map = MmapOptions::new()
             .len(usize::try_from(size).unwrap_or(usize::MAX))
@@ -152,6 +151,22 @@ fn memfd() -> Result<OwnedFd, Error> {
     rustix::fs::memfd_create(c"memenpsf", flags | MemfdFlags::NOEXEC_SEAL)
         .or_else(|errno| if errno == Errno::INVAL { rustix::fs::memfd_create(c"memenpsf", flags) } else { Err(errno) })
         .map_err(Error::io("making a memfd"))
+}
+
+/// Bytes allocated at once.
+const PIECE: u64 = 1 << 20;
+
+/// Allocates all of a segment's memory. On many kernels any signal, also a stop and its end, interrupts that and undoes what this call has
+/// done: so it is tried again, in pieces that are allocated before the next signal of a process that gets many.
+fn allocate(file: &OwnedFd, size: u64) -> Result<(), Error> {
+    let mut offset = 0;
+    while offset < size {
+        let length = PIECE.min(size - offset);
+        rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, length))
+            .map_err(Error::io("allocating the segment's memory"))?;
+        offset += length;
+    }
+    Ok(())
 }
 
 /// Exceeding this limit would be a signal (SIGXFSZ), not an error.

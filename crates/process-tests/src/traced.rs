@@ -147,6 +147,23 @@ impl Traced {
         kill(self.pid, Signal::SIGCONT).expect("a process that was not reaped");
     }
 
+    /// Whether it leaves one of these system calls.
+    pub fn leaves(&self, calls: &[i64]) -> bool {
+        let info = ptrace::syscall_info(self.pid).expect("a process that stands still");
+        info.op == libc::PTRACE_SYSCALL_INFO_EXIT && calls.contains(&registers_of_call(&mut self.registers()).0)
+    }
+
+    /// Tells it that the system call which it leaves was interrupted by a signal, EINTR.
+    pub fn interrupt(&mut self) {
+        let mut registers = self.registers();
+        *registers_of_call(&mut registers).1 = i64::from(-libc::EINTR).cast_unsigned();
+        ptrace::setregs(self.pid, registers).expect("a process that stands still");
+    }
+
+    fn registers(&self) -> libc::user_regs_struct {
+        ptrace::getregs(self.pid).expect("a process that stands still")
+    }
+
     /// Lets it run untraced from where it stands.
     pub fn let_go(&mut self) {
         ptrace::detach(self.pid, None).expect("a process that stands still");
@@ -220,6 +237,18 @@ impl Drop for Traced {
             {}
         }
     }
+}
+
+/// The number of a system call, and its result.
+#[cfg(target_arch = "x86_64")]
+fn registers_of_call(registers: &mut libc::user_regs_struct) -> (i64, &mut u64) {
+    (registers.orig_rax.cast_signed(), &mut registers.rax)
+}
+
+/// The number of a system call, and its result.
+#[cfg(target_arch = "aarch64")]
+fn registers_of_call(registers: &mut libc::user_regs_struct) -> (i64, &mut u64) {
+    (registers.regs[8].cast_signed(), &mut registers.regs[0])
 }
 
 /// Returns when a thread of this process sleeps in ppoll(2).

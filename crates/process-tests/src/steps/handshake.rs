@@ -6,6 +6,7 @@ use std::{
 };
 
 use ipc_queue::{Error, Options, RecvError, Wait, XmitErrorKind};
+use nix::libc;
 
 use super::{
     VICTIM,
@@ -70,6 +71,39 @@ pub fn meet(program: &str, end: End, stop: usize, fate: Fate) -> Option<Survived
         assert!(due.contains(&printed.trim_end()), "{end:?} at stop {stop}: {printed}");
         Some(survived)
     })
+}
+
+/// The calls of a handshake that a signal can interrupt (signal(7)); on many
+/// kernels allocating the segment's memory is one of them.
+const INTERRUPTIBLE: [i64; 2] = [libc::SYS_fallocate, libc::SYS_ppoll];
+/// How often each call that can be interrupted is.
+const TIMES: usize = 3;
+
+/// A handshake in which every call that can be interrupted by a signal is, several times in a row. Returns how often that was.
+pub fn interrupt(program: &str, end: End) -> usize {
+    let (mut victim, stream) = Traced::start(program, &[VICTIM, "meet", &format!("{end:?}")]);
+    victim.first_mark();
+    let (mut in_a_row, mut interrupted) = (0, 0);
+    let survived = std::thread::scope(|scope| {
+        let survivor = scope.spawn(move || survive(end.opposite(), stream, Fate::Continued));
+        while victim.call_however_long() == Still::Call {
+            if !victim.leaves(&INTERRUPTIBLE) {
+                continue;
+            }
+            if in_a_row == TIMES {
+                in_a_row = 0;
+            } else {
+                victim.interrupt();
+                in_a_row += 1;
+                interrupted += 1;
+            }
+        }
+        victim.let_go();
+        survivor.join().expect("a survivor without complaint")
+    });
+    assert!(matches!(survived, Survived::Open), "{end:?}: {survived:?}");
+    assert_eq!((victim.end(), victim.printed().trim_end()), (0, "open Err(Disconnected)"), "{end:?}");
+    interrupted
 }
 
 fn survive(end: End, stream: UnixStream, fate: Fate) -> Survived {
