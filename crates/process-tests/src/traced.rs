@@ -251,12 +251,9 @@ fn registers_of_call(registers: &mut libc::user_regs_struct) -> (i64, &mut u64) 
     (registers.regs[8].cast_signed(), &mut registers.regs[0])
 }
 
-/// Returns when a thread of this process sleeps in ppoll(2).
-pub fn until_asleep(thread: Pid) {
-    let path = format!("/proc/self/task/{thread}/syscall");
-    while !is_in_ppoll(&path) {
-        std::thread::yield_now();
-    }
+/// Whether a thread of this process sleeps in ppoll(2).
+pub fn sleeps(thread: Pid) -> bool {
+    is_in_ppoll(&format!("/proc/self/task/{thread}/syscall"))
 }
 
 fn is_in_ppoll(path: &str) -> bool {

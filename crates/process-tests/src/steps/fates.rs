@@ -15,7 +15,7 @@ use super::{
 use crate::{
     numbered::element,
     progress::{Progress, Word},
-    traced::{Still, until_asleep},
+    traced::{Still, sleeps},
 };
 
 /// What happens to the victim where it stands.
@@ -25,7 +25,7 @@ pub enum Fate {
     Killed,
     /// SIGSTOP, and after a while SIGCONT.
     Stopped,
-    /// It goes on, after what it waits for has come, or while its peer sleeps.
+    /// It goes on, after what it waits for has come, or its peer has gone to sleep, there or before.
     Overtaken,
 }
 
@@ -36,9 +36,8 @@ impl Fate {
     /// Whether it says anything about that cell.
     pub fn fits(self, cell: &Cell) -> bool {
         match (self, cell.situation) {
-            (Self::Overtaken, Situation::Ready) => false,
             (Self::Overtaken, Situation::Starved) => cell.act.blocks(),
-            (Self::Overtaken, Situation::Asleep) => cell.act != Act::Abort,
+            (Self::Overtaken, _) => cell.act != Act::Abort && !cell.is_endless_when_full(),
             _ => true,
         }
     }
@@ -108,7 +107,7 @@ fn meet_of<const WORDS: usize>(
     way: usize,
 ) {
     let mut scene = Scene::<WORDS>::set(program, cell, progress);
-    if fate == Fate::Overtaken && cell.situation == Situation::Asleep {
+    if fate == Fate::Overtaken && cell.situation != Situation::Starved {
         return publish_to_a_sleeper(&mut scene, cell, by, point);
     }
     scene.reach(by, point);
@@ -140,17 +139,30 @@ fn meet_of<const WORDS: usize>(
     }
 }
 
-/// The survivor sleeps, really, while the victim stops amid the operation that is to wake it.
+/// The survivor sleeps, really, before the victim begins the operation that is to wake it, or goes to sleep when the victim is in the
+/// midst of it.
 fn publish_to_a_sleeper<const WORDS: usize>(scene: &mut Scene<WORDS>, cell: &Cell, by: By, point: usize) {
     let Scene { victim, survivor } = scene;
+    if !cell.act.sends() {
+        assert_eq!(survivor.fill(), XmitErrorKind::Full, "no room, or there is nothing to wait for");
+    }
+    if cell.situation == Situation::Ready {
+        super::scene::reach(victim, by, point);
+    }
     let (tell, sleeper) = mpsc::channel();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(move || {
             tell.send(gettid()).expect("one who listens");
             survivor.wait_for_one(cell.act);
         });
-        until_asleep(sleeper.recv().expect("the id of the sleeper"));
-        super::scene::reach(victim, by, point);
+        let sleeper = sleeper.recv().expect("the id of the sleeper");
+        // Where the operation has had its effect there is nothing to sleep for.
+        while !waiting.is_finished() && !sleeps(sleeper) {
+            std::thread::yield_now();
+        }
+        if cell.situation == Situation::Asleep {
+            super::scene::reach(victim, by, point);
+        }
         if victim.is_at_rest() {
             victim.to_mark();
         }

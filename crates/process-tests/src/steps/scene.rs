@@ -63,9 +63,14 @@ impl Cell {
         let has_half = if self.act.sends() { self.end.sends() } else { self.end.receives() };
         // What ends a ring finds neither room nor elements wanting.
         let starved_end = self.situation == Situation::Starved && Act::ENDING.contains(&self.act);
-        // One instruction a byte, for a whole ring, which who is to sleep must have filled.
-        let endless = self.situation == Situation::Asleep && self.act.takes_all() && self.capacity * self.words > 512;
+        // Who is to sleep must have filled the ring.
+        let endless = self.situation == Situation::Asleep && self.is_endless_when_full();
         has_half && !starved_end && !endless
+    }
+
+    /// One instruction a byte, for a whole ring.
+    pub fn is_endless_when_full(&self) -> bool {
+        self.act.takes_all() && self.capacity * self.words > 512
     }
 
     /// What leads there: the last one is the one that counts.
