@@ -1,0 +1,143 @@
+//! Deaths and departures: killed in the middle, gone at once, and survived by a child that keeps the sockets open.
+
+use std::{
+    os::{fd::AsFd, unix::net::UnixStream},
+    process::{Command, Stdio},
+};
+
+use nix::sys::signal::{Signal, raise};
+
+use super::Case;
+use crate::{
+    expect::{End, Expect, Then, gives, takes},
+    frames::{DATA, bell},
+    kind::{DUPLEX, RECEIVING, SENDING},
+    raw::{Evil, Raw},
+    segment::{FINISHED, HEAD, SLOTS, TAIL},
+    wire,
+};
+
+const GROUP: &str = "ends";
+
+/// The argument with which this program does nothing but hold what it was given until the honest end is gone.
+pub const HOLD: &str = "--hold";
+
+/// SIGKILL, from within.
+pub(super) fn die() {
+    raise(Signal::SIGKILL).expect("nobody is above this signal");
+}
+
+/// Whether the kernel tells of the death of a peer whose sockets stay open.
+pub(super) fn deaths_are_told() -> Result<(), String> {
+    let (socket, _peer) = UnixStream::pair().expect("sockets");
+    fdpass::set_pass_pidfd(socket.as_fd(), true).map_err(|error| format!("no SO_PASSPIDFD: {error}"))
+}
+
+/// Leaves a child behind that has both sockets.
+fn leave_a_child(raw: &Raw) {
+    let program = std::env::current_exe().expect("this program");
+    let second = raw.second.as_ref().unwrap_or(&raw.stream);
+    let copy = |socket: &UnixStream| Stdio::from(socket.as_fd().try_clone_to_owned().expect("a copy"));
+    Command::new(program)
+        .arg(HOLD)
+        .stdin(copy(&raw.stream))
+        .stdout(copy(second))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a child");
+}
+
+/// The child: its standard input is the stream.
+pub fn hold() {
+    let stream = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().expect("the standard input"));
+    wire::until_over(&stream);
+}
+
+/// How the end comes, after the honest end has taken what there was.
+const WAYS: [(&str, bool, fn(&Raw)); 6] = [
+    ("killed", true, |_| die()),
+    ("killed-with-half-a-bell-written", true, |raw| {
+        if raw.kind.receives() {
+            wire::send(raw.to_consumer(), &bell(DATA, 0, 0)[..10], &[]);
+        }
+        if raw.kind.sends() {
+            wire::send(raw.to_producer(), &bell(DATA, 0, 0)[..23], &[]);
+        }
+        die();
+    }),
+    ("gone", false, |_| {}),
+    ("gone-and-survived", false, leave_a_child),
+    ("killed-and-survived", true, |raw| {
+        leave_a_child(raw);
+        die();
+    }),
+    ("killed-with-half-a-bell-and-survived", true, |raw| {
+        leave_a_child(raw);
+        wire::send(&raw.stream, &bell(DATA, 0, 0)[..10], &[]);
+        die();
+    }),
+];
+
+pub(super) fn add(cases: &mut Vec<Case>) {
+    for (name, dies, way) in WAYS {
+        let possible = || if name.contains("survived") { deaths_are_told() } else { Ok(()) };
+        // While it waits for the fourth element.
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            raw.segment.publish(0, 3);
+            raw.ring();
+            if raw.until(HEAD, 3) {
+                way(&raw);
+            }
+        };
+        let case = Case::new(GROUP, format!("{name}-while-it-receives"), RECEIVING, deed, |_| takes(3, End::Disconnected));
+        cases.push(Case { dies, ..case.only_if(possible()) });
+        // Before it looks at what was published.
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            raw.segment.publish(0, 5);
+            way(&raw);
+        };
+        let case = Case::new(GROUP, format!("{name}-with-five-untaken"), RECEIVING, deed, |_| takes(5, End::Disconnected));
+        cases.push(Case { dies, ..case.only_if(possible()) });
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            raw.segment.publish(0, 5);
+            raw.segment.set(FINISHED, 1);
+            way(&raw);
+        };
+        let case = Case::new(GROUP, format!("{name}-when-finished"), RECEIVING, deed, |_| takes(5, End::Finished));
+        cases.push(Case { dies, ..case.only_if(possible()) });
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            if raw.until(TAIL, SLOTS) {
+                way(&raw);
+            }
+        };
+        let case = Case::new(GROUP, format!("{name}-while-it-sends"), SENDING, deed, |_| gives(SLOTS, End::Disconnected));
+        cases.push(Case { dies, ..case.only_if(possible()) });
+    }
+    one_socket(cases);
+}
+
+/// One ring's socket ends; the other ring goes on.
+fn one_socket(cases: &mut Vec<Case>) {
+    let deed = |evil: Evil| {
+        let mut raw = evil.open();
+        drop(raw.second.take());
+        drop(raw.shared.take());
+        raw.until_over();
+    };
+    let expect = |kind: crate::kind::Kind| match kind {
+        crate::kind::Kind::DuplexServer => gives(SLOTS, End::Disconnected),
+        _ => takes(0, End::Disconnected),
+    };
+    cases.push(Case::new(GROUP, "one-socket-closed", DUPLEX, deed, expect));
+    let deed = |evil: Evil| {
+        let raw = evil.open();
+        raw.segment.publish(0, 3);
+        raw.until_over();
+    };
+    let expect = |_| Expect::Opens(Then::Takes { start: 0, n: 3..=3, end: End::Silence });
+    cases.push(Case::new(GROUP, "published-without-a-bell", RECEIVING, deed, expect));
+}

@@ -1,0 +1,49 @@
+//! Plays one case of the hostile peer: `evil-peer CASE KIND`, with its standard input as the socket. `evil-peer --list` lists them.
+
+use std::{
+    io::Write,
+    os::{fd::AsFd, unix::net::UnixStream},
+    process::ExitCode,
+};
+
+use evil_peer::{
+    cases::{self, ends},
+    kind::Kind,
+    raw::Evil,
+};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["--list"] => list(),
+        [ends::HOLD] => ends::hold(),
+        [case, kind] => return play(case, kind),
+        _ => return usage("one case, and the kind of end that it meets"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage(what: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{what}; usage: evil-peer CASE consumer|producer|server|client, or evil-peer --list");
+    ExitCode::from(2)
+}
+
+fn list() {
+    let mut out = std::io::stdout();
+    for case in cases::all() {
+        let kinds: Vec<&str> = case.kinds.iter().map(|kind| kind.name()).collect();
+        let lacks = case.lacks.as_ref().map(|why| format!("\tnot here: {why}")).unwrap_or_default();
+        // A reader that has seen enough is no error.
+        let _ = writeln!(out, "{}\t{}{lacks}", case.name, kinds.join(" "));
+    }
+}
+
+fn play(name: &str, kind: &str) -> ExitCode {
+    let Some(case) = cases::all().into_iter().find(|case| case.name == name) else { return usage("no such case") };
+    let Some(kind) = Kind::named(kind) else { return usage("no such kind") };
+    let stream = std::io::stdin().as_fd().try_clone_to_owned().expect("the standard input");
+    // The standard input itself stays open beside it: the socket ends with this process.
+    case.play(Evil { kind, stream: UnixStream::from(stream) });
+    ExitCode::SUCCESS
+}
