@@ -78,6 +78,14 @@ pub fn huge(size: u64) -> rustix::io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// A memfd with a seal from the start, where the kernel has it: F_SEAL_EXEC.
+pub fn not_executable(size: u64) -> OwnedFd {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL;
+    let Ok(fd) = rustix::fs::memfd_create("memenpsf", flags) else { return bare_memfd(size, true) };
+    rustix::fs::fallocate(&fd, FallocateFlags::empty(), 0, size).expect("memory");
+    fd
+}
+
 /// All there but for one page.
 pub fn with_a_hole(size: u64) -> OwnedFd {
     let fd = bare_memfd(size, true);

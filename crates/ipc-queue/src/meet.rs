@@ -278,8 +278,10 @@ impl Meeting {
         match frame {
             Ok(frame) => {
                 self.handshake.received(frame, self.arrived.len());
-                // Its sender is known by now, and bells need no proof of it.
-                let _ = fdpass::set_pass_pidfd(&self.stream, false);
+                // What a peer sent before this end was ready need not name its sender: then its Accept does.
+                if self.pidfd.is_some() {
+                    let _ = fdpass::set_pass_pidfd(&self.stream, false);
+                }
             }
             Err(refused) => self.handshake.refuse(refused),
         }
@@ -341,6 +343,8 @@ impl Meeting {
     }
 
     fn finish(self) -> Result<Met, Error> {
+        // Bells need no proof of who sent them.
+        let _ = fdpass::set_pass_pidfd(&self.stream, false);
         let theirs = self.handshake.peer().cloned();
         let (Some(theirs), Some(own), Some(peer)) = (theirs, self.own, self.peer) else {
             return Err(Error::Disconnected);

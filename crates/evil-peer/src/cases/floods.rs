@@ -24,19 +24,18 @@ pub(super) fn add(cases: &mut Vec<Case>) {
             let flood = move || bell(kind, u64::MAX, u64::MAX).repeat(count);
             let waits = move |evil: Evil| {
                 let raw = evil.open();
-                pour(&raw, &flood(), || raw.until_over());
+                pour(raw, &flood());
             };
             let expect = |_| Expect::Opens(Then::Waits);
             cases.push(Case::new(GROUP, format!("{name}-{many}-while-it-waits"), ALL, waits, expect));
             let works = move |evil: Evil| {
-                let raw = evil.open();
-                let sockets = sockets(&raw);
+                let mut raw = evil.open();
+                let sockets = sockets(&mut raw);
                 let flood = flood();
                 std::thread::scope(|scope| {
                     for socket in &sockets {
                         scope.spawn(|| pour_into(socket, &flood));
                     }
-                    let mut raw = raw;
                     raw.silent = true;
                     raw.serve_well();
                 });
@@ -49,8 +48,9 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     publishing(cases);
 }
 
-/// Both, each in a copy of its own.
-fn sockets(raw: &Raw) -> Vec<UnixStream> {
+/// Both, each in a copy of its own. The other end of the second is given up: it would never end.
+fn sockets(raw: &mut Raw) -> Vec<UnixStream> {
+    raw.shared = None;
     [&raw.stream].into_iter().chain(&raw.second).map(|socket| socket.try_clone().expect("a copy")).collect()
 }
 
@@ -59,14 +59,14 @@ fn pour_into(mut socket: &UnixStream, flood: &[u8]) {
     while socket.write_all(flood).is_ok() {}
 }
 
-/// Bells to every half there is, while something else is done.
-fn pour(raw: &Raw, flood: &[u8], meanwhile: impl FnOnce()) {
-    let sockets = sockets(raw);
+/// Bells to every half there is.
+fn pour(mut raw: Raw, flood: &[u8]) {
+    let sockets = sockets(&mut raw);
     std::thread::scope(|scope| {
         for socket in &sockets {
             scope.spawn(move || pour_into(socket, flood));
         }
-        meanwhile();
+        raw.until_over();
     });
 }
 
@@ -90,13 +90,12 @@ fn descriptors(cases: &mut Vec<Case>) {
 /// A tail that grows as fast as it can, within the rules, and a bell for each: a wait for a whole ring ends.
 fn publishing(cases: &mut Vec<Case>) {
     let deed = |evil: Evil| {
-        let raw = evil.open();
-        let sockets = sockets(&raw);
+        let mut raw = evil.open();
+        let sockets = sockets(&mut raw);
         std::thread::scope(|scope| {
             for socket in &sockets {
                 scope.spawn(|| pour_into(socket, &bell(DATA, 0, 0)));
             }
-            let mut raw = raw;
             (raw.silent, raw.tail) = (true, 0);
             let mut turn = 0;
             while turn % 1024 != 0 || !wire::is_over(&raw.stream) {

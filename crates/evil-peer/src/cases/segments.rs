@@ -8,7 +8,7 @@ use crate::{
     kind::{ALL, DUPLEX, Kind, RECEIVING},
     offer::Offer,
     raw::Evil,
-    segment::{BARE, SEALS, SIZE, Segment, TMPFS, bare_memfd, memfd, seals},
+    segment::{BARE, FINISHED, HEAD, SEALS, SIZE, Segment, TAIL, TMPFS, bare_memfd, memfd, seals},
     things, wire,
 };
 
@@ -126,21 +126,21 @@ fn odd_memfds(cases: &mut Vec<Case>) {
     let again = |offer: &mut Offer| offer.fds[0] = things::reopened(&offer.fds[0], OFlags::RDWR);
     cases.push(Case::offer(GROUP, "opened-again", ALL, again, |_| works()));
     let more = |offer: &mut Offer| {
-        let fd = bare_memfd(offer.kind.peer_size(), true);
-        (offer.segment, offer.fds[0]) = Segment::of(fd, seals() | SealFlags::EXEC);
+        let fd = things::not_executable(offer.kind.peer_size());
+        (offer.segment, offer.fds[0]) = Segment::of(fd, seals());
     };
     cases.push(Case::offer(GROUP, "one-seal-more", ALL, more, |_| works()));
     // Nobody can write this one, so nothing ever comes.
     let frozen = |offer: &mut Offer| offer.fds[0] = things::frozen(offer.kind.peer_size());
     cases.push(Case::offer(GROUP, "frozen", ALL, frozen, |_| Expect::Opens(Then::Waits)));
-    let twice = |offer: &mut Offer| {
+    let garbage = |offer: &mut Offer| {
         for word in 0..offer.segment.len() / 8 {
             offer.segment.word(word * 8).store(u64::MAX, std::sync::atomic::Ordering::SeqCst);
         }
-        [crate::segment::TAIL, crate::segment::HEAD, crate::segment::FINISHED].map(|word| offer.segment.set(word, 0));
+        [TAIL, HEAD, FINISHED].into_iter().for_each(|word| offer.segment.set(word, 0));
         offer.start_at(0);
     };
-    cases.push(Case::offer(GROUP, "garbage-wherever-it-does-not-matter", ALL, twice, |_| works()));
+    cases.push(Case::offer(GROUP, "garbage-wherever-it-does-not-matter", ALL, garbage, |_| works()));
 }
 
 /// The honest client's own segment as its peer's.
