@@ -15,11 +15,13 @@ pub struct Honest {
     pub start: u64,
     /// It waits asleep from the start instead of looking first.
     pub sleeps: bool,
+    /// It begins only when something lies in its socket.
+    pub late: bool,
 }
 
 impl Default for Honest {
     fn default() -> Self {
-        Self { handshake: 10_000, schema: "", limit: 1 << 30, start: 0, sleeps: false }
+        Self { handshake: 10_000, schema: "", limit: 1 << 30, start: 0, sleeps: false, late: false }
     }
 }
 
@@ -81,6 +83,8 @@ pub enum Then {
     Bounded,
     /// Some elements may pass; then a rule is found broken.
     FindsOut,
+    /// The same, if the lie is seen at all.
+    MayFindOut,
     /// What it sends comes back to itself.
     HearsItself,
 }

@@ -6,6 +6,7 @@ use std::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
+    time::Duration,
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -86,6 +87,12 @@ pub fn told(socket: &UnixStream) -> Option<(u16, u64, u64)> {
 /// Whether the honest end has hung up.
 pub fn is_over(socket: &UnixStream) -> bool {
     poll(&mut [PollFd::new(socket, PollFlags::empty())], Some(&Timespec::default())).is_ok_and(|n| n > 0)
+}
+
+/// Whether something comes in that time. Nothing is read.
+pub fn until_readable(socket: &UnixStream, at_most: Duration) -> bool {
+    let timeout = Timespec::try_from(at_most).ok();
+    poll(&mut [PollFd::new(socket, PollFlags::IN)], timeout.as_ref()) == Ok(1)
 }
 
 /// Until the honest end hangs up. Nothing is read.

@@ -11,7 +11,7 @@ use super::Case;
 use crate::{
     expect::{End, Expect, Then, gives, takes},
     frames::{DATA, bell},
-    kind::{DUPLEX, RECEIVING, SENDING},
+    kind::{DUPLEX, Kind, RECEIVING, SENDING},
     raw::{Evil, Raw},
     segment::{FINISHED, HEAD, SLOTS, TAIL},
     wire,
@@ -117,7 +117,21 @@ pub(super) fn add(cases: &mut Vec<Case>) {
         let case = Case::new(GROUP, format!("{name}-while-it-sends"), SENDING, deed, |_| gives(SLOTS, End::Disconnected));
         cases.push(Case { dies, ..case.only_if(possible()) });
     }
+    spoke_before(cases);
     one_socket(cases);
+}
+
+/// A client whose Hello lay there before the server began, and so does not name its process: its death is known all the same.
+fn spoke_before(cases: &mut Vec<Case>) {
+    let deed = |evil: Evil| {
+        let raw = evil.open();
+        raw.segment.publish(0, 3);
+        leave_a_child(&raw);
+        die();
+    };
+    let servers = &[Kind::Consumer, Kind::DuplexServer];
+    let case = Case::new(GROUP, "spoke-early-killed-and-survived", servers, deed, |_| takes(3, End::Disconnected));
+    cases.push(Case { dies: true, ..case.with(|honest| honest.late = true).only_if(deaths_are_told()) });
 }
 
 /// One ring's socket ends; the other ring goes on.
@@ -128,8 +142,8 @@ fn one_socket(cases: &mut Vec<Case>) {
         drop(raw.shared.take());
         raw.until_over();
     };
-    let expect = |kind: crate::kind::Kind| match kind {
-        crate::kind::Kind::DuplexServer => gives(SLOTS, End::Disconnected),
+    let expect = |kind: Kind| match kind {
+        Kind::DuplexServer => gives(SLOTS, End::Disconnected),
         _ => takes(0, End::Disconnected),
     };
     cases.push(Case::new(GROUP, "one-socket-closed", DUPLEX, deed, expect));

@@ -15,6 +15,7 @@ use evil_peer::{
     expect::{Expect, Honest},
     kind::Kind,
     segment::SLOTS,
+    wire,
 };
 use ipc_queue::{Consumer, Error, Options, Producer, Refused, Role, Wait, duplex};
 use process_tests::{Holdings, Peer, Watchdog};
@@ -76,7 +77,11 @@ pub(crate) fn run(group: &str) {
         }
         for &kind in case.kinds {
             played += 1;
+            let begun = Instant::now();
             let result = catch_unwind(AssertUnwindSafe(|| play(case, kind, &mut bystander)));
+            if begun.elapsed() > Duration::from_secs(1) {
+                println!("slow: {} {}: {:.1} s", case.name, kind.name(), begun.elapsed().as_secs_f64());
+            }
             if let Err(panic) = result {
                 let text = panic.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
@@ -97,6 +102,9 @@ fn play(case: &Case, kind: Kind, bystander: &mut Bystander) {
     bystander.exchange();
     let before = Holdings::now();
     let (mut evil, stream) = Peer::start(EVIL, &[&case.name, kind.name()]);
+    if case.honest.late {
+        assert!(wire::until_readable(&stream, SOON), "the hostile peer says nothing");
+    }
     let started = Instant::now();
     let result = meet(kind, stream, &options(&case.honest));
     let took = started.elapsed();
