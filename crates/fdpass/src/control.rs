@@ -70,8 +70,7 @@ pub(crate) struct Delivery {
 /// them, which `SO_PASSCRED` and `SO_PASSPIDFD` bring.
 ///
 /// The room for those two is always there: asking whether the options are on costs as much as a
-/// receive that finds nothing, and the answer can be old when the message comes. When they are off,
-/// a few descriptors more than `max` fit, so the caller counts what came.
+/// receive that finds nothing, and the answer can be old when the message comes.
 const fn control_len(max: usize) -> usize {
     let rights = if max == 0 { 0 } else { cmsg_space(max * FD) };
     cmsg_space(CREDENTIALS) + rights + cmsg_len(FD)
@@ -119,15 +118,15 @@ pub(crate) fn send(
     Errno::result(sent).map(|sent| sent as usize)
 }
 
-/// One `recvmsg` with room for `max` descriptors, at most [`MAX_FDS`].
+/// One `recvmsg` with room for as many descriptors as a message can carry.
 ///
-/// Somewhat more than `max` can be delivered, see [`control_len`]. When the kernel drops descriptors
-/// although the process could take them, at least `max` are delivered.
+/// So the caller counts exactly, and closes what it does not want: what the kernel has no room for it
+/// closes itself, inside the call, and a socket that lingers can hold that up.
 /// All descriptors are close-on-exec and owned when this returns.
-pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8], max: usize, flags: c_int) -> Result<Delivery, Errno> {
+pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> Result<Delivery, Errno> {
     let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast::<c_void>(), iov_len: buf.len() };
     let mut control = Aligned([0; RECV_ROOM]);
-    let room = &mut control.0[..control_len(max)];
+    let room = &mut control.0[..];
     let mut message = empty_message();
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;

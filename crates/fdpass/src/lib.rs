@@ -2,6 +2,7 @@
 
 mod control;
 mod credentials;
+mod discard;
 mod error;
 mod recv;
 mod send;
@@ -10,6 +11,7 @@ mod tagged;
 pub mod tokio;
 
 pub use credentials::{Credentials, peer_credentials, set_pass_pidfd};
+pub use discard::discard;
 pub use error::Error;
 pub use recv::{Received, recv_fds, try_recv_fds};
 pub use send::{send_fds, try_send_fds};

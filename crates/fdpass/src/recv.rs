@@ -10,6 +10,7 @@ use nix::{
 use crate::{
     Error, MAX_FDS,
     control::{self, Delivery},
+    discard,
 };
 
 /// What one message, or one piece of a stream, brought.
@@ -66,7 +67,7 @@ fn recv(socket: BorrowedFd<'_>, buf: &mut [u8], max: usize, flags: c_int) -> Res
         return Err(Error::TooManyFds { requested: max });
     }
     let delivery = loop {
-        match control::receive(socket, buf, max, flags) {
+        match control::receive(socket, buf, flags) {
             Err(Errno::EINTR) => {}
             result => break result.map_err(Error::from_errno)?,
         }
@@ -74,25 +75,27 @@ fn recv(socket: BorrowedFd<'_>, buf: &mut [u8], max: usize, flags: c_int) -> Res
     judge(socket, delivery, buf.len(), max)
 }
 
-/// Returning an error drops the delivery, which closes every descriptor in it.
+/// With an error, every descriptor of the delivery is closed.
 fn judge(socket: BorrowedFd<'_>, delivery: Delivery, room: usize, max: usize) -> Result<Received, Error> {
     let Delivery { len, fds, pidfd, control_truncated, payload_truncated } = delivery;
     let got = fds.len();
-    if got > max {
-        return Err(Error::Surplus { allowed: max, got });
-    }
-    if control_truncated && got == max {
-        // There was room for `max`, so at least one more was dropped.
-        return Err(Error::Surplus { allowed: max, got: got + 1 });
-    }
-    if control_truncated {
-        return Err(Error::Truncated { allowed: max, got });
-    }
-    if payload_truncated {
-        return Err(Error::MessageTruncated { room });
-    }
-    if len == 0 && got == 0 && control::option(socket, libc::SO_TYPE).map_err(Error::from_errno)? != libc::SOCK_DGRAM {
-        return Err(Error::EndOfFile);
-    }
-    Ok(Received { len, fds, pidfd })
+    let error = if got > max {
+        Error::Surplus { allowed: max, got }
+    } else if control_truncated && got == max {
+        // At least one more was dropped.
+        Error::Surplus { allowed: max, got: got + 1 }
+    } else if control_truncated {
+        Error::Truncated { allowed: max, got }
+    } else if payload_truncated {
+        Error::MessageTruncated { room }
+    } else if len == 0
+        && got == 0
+        && control::option(socket, libc::SO_TYPE).map_err(Error::from_errno)? != libc::SOCK_DGRAM
+    {
+        Error::EndOfFile
+    } else {
+        return Ok(Received { len, fds, pidfd });
+    };
+    discard(fds);
+    Err(error)
 }

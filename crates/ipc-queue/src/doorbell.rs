@@ -192,7 +192,7 @@ impl Doorbell {
     pub(crate) fn take(&mut self) -> Result<(), Corrupt> {
         let mut buffer = [0; MESSAGE * MESSAGES_A_READ];
         for _ in 0..READS {
-            // No room for descriptors: the kernel drops what comes with a bell, and says so.
+            // None is wanted: whatever comes with a bell is closed.
             match fdpass::try_recv_fds(&self.socket, &mut buffer, 0) {
                 Ok(received) => self.parse(&buffer[..received.len])?,
                 Err(fdpass::Error::WouldBlock) => return Ok(()),

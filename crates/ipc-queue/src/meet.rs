@@ -76,7 +76,7 @@ struct Meeting {
     /// What goes with its first byte.
     attached: Vec<OwnedFd>,
     inbox: Vec<u8>,
-    arrived: Vec<OwnedFd>,
+    arrived: Strangers,
     own: Option<Segment>,
     peer: Option<Segment>,
     second: Option<UnixStream>,
@@ -125,7 +125,7 @@ impl Meeting {
             outgoing: Vec::new(),
             attached: Vec::new(),
             inbox: Vec::new(),
-            arrived: Vec::new(),
+            arrived: Strangers(Vec::new()),
             own: None,
             peer: None,
             second: None,
@@ -277,7 +277,7 @@ impl Meeting {
         self.inbox.clear();
         match frame {
             Ok(frame) => {
-                self.handshake.received(frame, self.arrived.len());
+                self.handshake.received(frame, self.arrived.0.len());
                 // What a peer sent before this end was ready need not name its sender: then its Accept does.
                 if self.pidfd.is_some() {
                     let _ = fdpass::set_pass_pidfd(&self.stream, false);
@@ -293,17 +293,17 @@ impl Meeting {
     fn read(&mut self, length: usize) -> Result<(), Unread> {
         let mut buffer = [0; LONGEST_BODY];
         let length = length.min(buffer.len());
-        let room = MOST_DESCRIPTORS - self.arrived.len();
+        let room = MOST_DESCRIPTORS - self.arrived.0.len();
         match fdpass::try_recv_fds(&self.stream, &mut buffer[..length], room) {
             Ok(received) => {
                 self.inbox.extend(&buffer[..received.len]);
-                self.arrived.extend(received.fds);
+                self.arrived.0.extend(received.fds);
                 self.pidfd = self.pidfd.take().or(received.pidfd);
                 Ok(())
             }
             Err(fdpass::Error::WouldBlock) => Err(Unread::NotYet),
             Err(fdpass::Error::Surplus { got, .. }) => {
-                let got = self.arrived.len() + got;
+                let got = self.arrived.0.len() + got;
                 Err(Unread::Refused(Refused::new(Reason::DescriptorsSurplus, MOST_DESCRIPTORS as u64, got as u64)))
             }
             Err(fdpass::Error::Truncated { .. }) => {
@@ -327,17 +327,17 @@ impl Meeting {
     }
 
     fn try_adopt(&mut self) -> Result<(), Refused> {
-        let mut arrived = self.arrived.drain(..);
-        let (Some(hello), Some(segment)) = (self.handshake.peer(), arrived.next()) else {
+        let (Some(hello), Some(segment)) = (self.handshake.peer(), self.arrived.0.first()) else {
             return Err(Refused::new(Reason::DescriptorsMissing, 1u64, 0u64));
         };
-        if let Some(second) = arrived.next() {
-            let second = UnixStream::from(second);
-            check_stream(&second).map_err(|_| Refused::new(Reason::Socket, 0u64, 0u64))?;
-            self.second = Some(second);
+        if let Some(second) = self.arrived.0.get(1) {
+            check_stream(second).map_err(|_| Refused::new(Reason::Socket, 0u64, 0u64))?;
         }
         let peer = Segment::adopt(segment, hello.geometry())
             .map_err(|flaw| Refused::new(flaw.reason, flaw.here, flaw.there))?;
+        if let Some(second) = self.arrived.0.drain(1..).next() {
+            self.second = Some(UnixStream::from(second));
+        }
         self.peer = Some(peer);
         Ok(())
     }
@@ -361,6 +361,21 @@ impl Meeting {
     }
 }
 
+/// Descriptors of the peer, not judged yet. Whatever is left of them is closed without waiting for anything.
+struct Strangers(Vec<OwnedFd>);
+
+impl Strangers {
+    fn clear(&mut self) {
+        fdpass::discard(self.0.drain(..));
+    }
+}
+
+impl Drop for Strangers {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 enum Unread {
     NotYet,
     Refused(Refused),
@@ -378,7 +393,8 @@ fn failed(doing: &'static str, error: fdpass::Error) -> Error {
 }
 
 /// A connected Unix stream socket, whatever type the descriptor was given as.
-fn check_stream(stream: &UnixStream) -> Result<(), Error> {
+fn check_stream(stream: impl AsFd) -> Result<(), Error> {
+    let stream = stream.as_fd();
     let is_stream = sockopt::socket_domain(stream) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(stream) == Ok(SocketType::STREAM)
         && rustix::net::getpeername(stream).is_ok();

@@ -9,7 +9,7 @@ use memfd::{FileSeal, Memfd};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use rustix::{
-    fs::{FallocateFlags, FileType, MemfdFlags, SealFlags},
+    fs::{FallocateFlags, MemfdFlags, SealFlags},
     io::Errno,
 };
 use zerocopy::IntoBytes;
@@ -77,13 +77,13 @@ impl Segment {
     }
 
     /// Judges what the peer sent in its segment's place, and maps it if it is what it should be.
-    pub(crate) fn adopt(fd: OwnedFd, geometry: Geometry) -> Result<Self, Flaw> {
+    pub(crate) fn adopt(fd: &OwnedFd, geometry: Geometry) -> Result<Self, Flaw> {
         let size = geometry.size().unwrap_or(u64::MAX);
-        judge_file(&fd, size)?;
+        judge_file(fd, size)?;
         let unmappable =
             |source: std::io::Error| Flaw::new(Reason::SegmentUnmappable, 0, source.raw_os_error().unwrap_or(0));
         let length = usize::try_from(size).unwrap_or(usize::MAX);
-        let map = MmapOptions::new().len(length).map_raw_read_only(&File::from(fd)).map_err(unmappable)?;
+        let map = MmapOptions::new().len(length).map_raw_read_only(fd).map_err(unmappable)?;
         map.advise(Advice::DontFork).map_err(unmappable)?;
         Ok(Self { map })
     }
@@ -205,19 +205,21 @@ impl Flaw {
 }
 
 /// The checks in an order in which each makes the next one meaningful.
+///
+/// The seals come first: only files on shmem have any, and asking for them asks no file system. Any other question about a file
+/// of a FUSE file system waits for the answer of a process that the peer chose, maybe for ever.
 fn judge_file(fd: &OwnedFd, size: u64) -> Result<(), Flaw> {
     let unreadable = |errno: Errno| Flaw::new(Reason::SegmentType, 0, errno.raw_os_error());
-    let stat = rustix::fs::fstat(fd).map_err(unreadable)?;
-    let file_system = rustix::fs::fstatfs(fd).map_err(unreadable)?.f_type as u64;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || file_system != TMPFS_MAGIC {
-        return Err(Flaw::new(Reason::SegmentType, TMPFS_MAGIC, file_system));
-    }
     let seals = rustix::fs::fcntl_get_seals(fd).map_err(unreadable)?;
     let needed = SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL;
     if !seals.contains(needed) {
         return Err(Flaw::new(Reason::SegmentUnsealed, u64::from(needed.bits()), seals.bits()));
     }
-    // Asked again: only now that the seals are known to be there can size and blocks not change any more.
+    let file_system = rustix::fs::fstatfs(fd).map_err(unreadable)?.f_type as u64;
+    if file_system != TMPFS_MAGIC {
+        return Err(Flaw::new(Reason::SegmentType, TMPFS_MAGIC, file_system));
+    }
+    // Now that the seals are known to be there, size and blocks cannot change any more.
     let stat = rustix::fs::fstat(fd).map_err(unreadable)?;
     if stat.st_size as u64 != size {
         return Err(Flaw::new(Reason::SegmentSize, size, stat.st_size));
