@@ -17,11 +17,13 @@ pub struct Honest {
     pub sleeps: bool,
     /// It begins only when something lies in its socket.
     pub late: bool,
+    /// It must be done long before a descriptor lets go of whoever closes it.
+    pub prompt: bool,
 }
 
 impl Default for Honest {
     fn default() -> Self {
-        Self { handshake: 10_000, schema: "", limit: 1 << 30, start: 0, sleeps: false, late: false }
+        Self { handshake: 10_000, schema: "", limit: 1 << 30, start: 0, sleeps: false, late: false, prompt: false }
     }
 }
 

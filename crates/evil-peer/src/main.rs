@@ -25,7 +25,10 @@ fn main() -> ExitCode {
 }
 
 fn usage(what: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "{what}; usage: evil-peer CASE consumer|producer|server|client, or evil-peer --list");
+    let _ = writeln!(
+        std::io::stderr(),
+        "{what}; usage: evil-peer CASE consumer|producer|server|client, or evil-peer --list"
+    );
     ExitCode::from(2)
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
+    io::Write,
     net::{TcpListener, TcpStream},
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
@@ -10,7 +11,10 @@ use std::{
             net::{UnixDatagram, UnixListener, UnixStream},
         },
     },
+    time::Duration,
 };
+
+use nix::mount::{MsFlags, mount};
 
 use rustix::{
     event::EventfdFlags,
@@ -126,6 +130,43 @@ pub const NO_SOCKETS: &[(&str, fn() -> OwnedFd)] = &[
     ("path-only", || reopened(bare_memfd(BARE, true), OFlags::PATH)),
     ("memfd", || memfd(BARE, seals(), true)),
 ];
+
+/// How long a lingering socket holds whoever closes it last.
+pub const HELD: Duration = Duration::from_secs(20);
+
+/// A socket that holds whoever closes it last inside close(2): its data is never acknowledged.
+pub fn lingering() -> OwnedFd {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let mut socket = TcpStream::connect(listener.local_addr().expect("an address")).expect("loopback");
+    let (reader, _) = listener.accept().expect("loopback");
+    rustix::net::sockopt::set_socket_linger(&socket, Some(HELD)).expect("an option");
+    socket.set_nonblocking(true).expect("a flag");
+    while socket.write(&[0; 1 << 16]).is_ok() {}
+    // Open and unread as long as this process lives.
+    std::mem::forget(reader);
+    socket.into()
+}
+
+/// The path of a FUSE file system that answers nothing: whoever asks about the file waits for ever.
+pub fn unanswered() -> Result<OwnedFd, String> {
+    let why = |error: &dyn std::fmt::Display| format!("no FUSE file system: {error}");
+    let device = OpenOptions::new().read(true).write(true).open("/dev/fuse").map_err(|error| why(&error))?;
+    // The mount goes when this process goes.
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).map_err(|errno| why(&errno))?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(|errno| why(&errno))?;
+    let place = std::env::temp_dir().join(format!("evil-peer-fuse-{}", std::process::id()));
+    std::fs::create_dir(&place).map_err(|error| why(&error))?;
+    let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
+    let mounted =
+        mount(Some("none"), &place, Some("fuse"), MsFlags::MS_NODEV | MsFlags::MS_NOSUID, Some(data.as_str()));
+    let opened = mounted.map(|()| rustix::fs::open(&place, OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty()));
+    let _ = nix::mount::umount2(&place, nix::mount::MntFlags::MNT_DETACH);
+    let _ = std::fs::remove_dir(&place);
+    // It is answered by nobody, but there is somebody who could.
+    std::mem::forget(device);
+    opened.map_err(|errno| why(&errno))?.map_err(|errno| why(&errno))
+}
 
 /// What refusing a descriptor that is no memfd tells: two file systems, or an errno.
 pub fn file_system(fd: impl AsFd) -> u64 {

@@ -32,6 +32,7 @@ groups! {
     frames_in_any_shape_and_order_open_or_are_refused: "frames";
     silence_and_departure_at_any_step_are_reported_in_time: "silence";
     a_second_socket_that_is_no_good_harms_nobody: "second-socket";
+    descriptors_that_hold_whoever_touches_them_hold_nobody: "holding";
     live_words_that_lie_are_found_out_or_harmless: "positions";
     bells_that_lie_are_found_out_or_harmless: "bells";
     floods_hold_nobody_up: "floods";

@@ -48,9 +48,12 @@ const ATTACKS: &[(&str, Attack)] = &[
     }),
     ("truncate", |raw| {
         let size = size(raw);
-        [0, 1, 4096, 8192, size - 4096, size - 1, size + 1, size + 4096, 1 << 40].into_iter().filter(|to| *to != size).try_for_each(|to| {
-            refused(&format!("ftruncate to {to}"), rustix::fs::ftruncate(&raw.theirs, to), &[Errno::PERM])
-        })
+        [0, 1, 4096, 8192, size - 4096, size - 1, size + 1, size + 4096, 1 << 40]
+            .into_iter()
+            .filter(|to| *to != size)
+            .try_for_each(|to| {
+                refused(&format!("ftruncate to {to}"), rustix::fs::ftruncate(&raw.theirs, to), &[Errno::PERM])
+            })
     }),
     ("grow", |raw| {
         let size = size(raw);

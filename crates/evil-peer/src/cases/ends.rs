@@ -90,7 +90,8 @@ pub(super) fn add(cases: &mut Vec<Case>) {
                 way(&raw);
             }
         };
-        let case = Case::new(GROUP, format!("{name}-while-it-receives"), RECEIVING, deed, |_| takes(3, End::Disconnected));
+        let case =
+            Case::new(GROUP, format!("{name}-while-it-receives"), RECEIVING, deed, |_| takes(3, End::Disconnected));
         cases.push(Case { dies, ..case.only_if(possible()) });
         // Before it looks at what was published.
         let deed = move |evil: Evil| {
@@ -98,7 +99,8 @@ pub(super) fn add(cases: &mut Vec<Case>) {
             raw.segment.publish(0, 5);
             way(&raw);
         };
-        let case = Case::new(GROUP, format!("{name}-with-five-untaken"), RECEIVING, deed, |_| takes(5, End::Disconnected));
+        let case =
+            Case::new(GROUP, format!("{name}-with-five-untaken"), RECEIVING, deed, |_| takes(5, End::Disconnected));
         cases.push(Case { dies, ..case.only_if(possible()) });
         let deed = move |evil: Evil| {
             let raw = evil.open();
@@ -114,7 +116,8 @@ pub(super) fn add(cases: &mut Vec<Case>) {
                 way(&raw);
             }
         };
-        let case = Case::new(GROUP, format!("{name}-while-it-sends"), SENDING, deed, |_| gives(SLOTS, End::Disconnected));
+        let case =
+            Case::new(GROUP, format!("{name}-while-it-sends"), SENDING, deed, |_| gives(SLOTS, End::Disconnected));
         cases.push(Case { dies, ..case.only_if(possible()) });
     }
     spoke_before(cases);

@@ -70,8 +70,7 @@ fn orders(cases: &mut Vec<Case>) {
         ("accept-of-version-0", Some(bad_version()), refused(3, 1, 0)),
     ];
     for (name, bytes, expect) in behind {
-        let change =
-            move |offer: &mut Offer| offer.behind = bytes.clone().unwrap_or_else(|| offer.hello.bytes());
+        let change = move |offer: &mut Offer| offer.behind = bytes.clone().unwrap_or_else(|| offer.hello.bytes());
         cases.push(Case::offer(GROUP, name, ALL, change, move |_| expect.clone()));
     }
 }

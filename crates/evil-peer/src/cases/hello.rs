@@ -75,15 +75,22 @@ fn header(cases: &mut Vec<Case>) {
         };
         let change = move |offer: &mut Offer| offer.hello.length = Some(length);
         let case = Case::offer(GROUP, format!("length-{length}"), ALL, change, expect);
-        cases.push(case.with(|honest| if (52..=1024).contains(&length) { honest.handshake = 100 }));
+        cases.push(case.with(|honest| {
+            if (52..=1024).contains(&length) {
+                honest.handshake = 100
+            }
+        }));
     }
 }
 
 fn versions(cases: &mut Vec<Case>) {
-    for (lowest, highest) in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (0, 65535), (1, 65535)]
-        .into_iter()
-        .chain([(2, 1), (2, 2), (2, 65535), (65535, 1), (65535, 65535)])
-    {
+    for (lowest, highest) in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (0, 65535), (1, 65535)].into_iter().chain([
+        (2, 1),
+        (2, 2),
+        (2, 65535),
+        (65535, 1),
+        (65535, 65535),
+    ]) {
         let fits = lowest <= 1 && highest >= 1;
         cases.push(Case::offer(
             GROUP,
@@ -117,7 +124,13 @@ fn small_fields(cases: &mut Vec<Case>) {
     }
     for layout in [0, 1, 2, 256, u16::MAX] {
         let expect = move |_| if layout == 1 { works() } else { refused(8, 1, u64::from(layout)) };
-        cases.push(Case::offer(GROUP, format!("layout-{layout}"), ALL, move |offer| offer.hello.layout = layout, expect));
+        cases.push(Case::offer(
+            GROUP,
+            format!("layout-{layout}"),
+            ALL,
+            move |offer| offer.hello.layout = layout,
+            expect,
+        ));
     }
     for start in [0, 1, 7, 8, 9, 1 << 32, i64::MAX as u64, 1 << 63, u64::MAX - 8, u64::MAX - 1, u64::MAX] {
         let expect = move |_| works();

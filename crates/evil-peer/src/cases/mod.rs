@@ -7,6 +7,7 @@ pub mod ends;
 mod floods;
 mod frames;
 mod hello;
+mod holding;
 mod positions;
 mod second;
 mod segments;
@@ -133,6 +134,7 @@ pub fn all() -> Vec<Case> {
     frames::add(&mut cases);
     silence::add(&mut cases);
     second::add(&mut cases);
+    holding::add(&mut cases);
     positions::add(&mut cases);
     bells::add(&mut cases);
     floods::add(&mut cases);

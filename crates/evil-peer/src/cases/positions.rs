@@ -215,11 +215,16 @@ fn changing(cases: &mut Vec<Case>) {
         for (which, word, kinds) in [("tail", TAIL, RECEIVING), ("head", HEAD, SENDING)] {
             let deed = move |evil: Evil| {
                 let raw = evil.open();
-                meanwhile(raw, |raw| raw.until_over(), move |segment, turn| {
-                    segment.set(word, values[(turn % 4) as usize]);
-                });
+                meanwhile(
+                    raw,
+                    |raw| raw.until_over(),
+                    move |segment, turn| {
+                        segment.set(word, values[(turn % 4) as usize]);
+                    },
+                );
             };
-            let case = Case::new(GROUP, format!("{which}-swings-{name}"), kinds, deed, |_| Expect::Opens(Then::FindsOut));
+            let case =
+                Case::new(GROUP, format!("{which}-swings-{name}"), kinds, deed, |_| Expect::Opens(Then::FindsOut));
             cases.push(case);
         }
     }
@@ -254,7 +259,7 @@ fn slots(cases: &mut Vec<Case>) {
         let raw = evil.open();
         meanwhile(raw, Raw::serve_well, |segment, turn| segment.put(turn, turn.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     };
-    let expect = |_: Kind| Expect::Opens(Then::TakesAnything(20_000));
+    let expect = |_: Kind| Expect::Opens(Then::TakesAnything(5000));
     cases.push(Case::new(GROUP, "slots-change-while-they-are-read", RECEIVING, deed, expect));
     let endless = |evil: Evil| {
         let mut raw = evil.open();

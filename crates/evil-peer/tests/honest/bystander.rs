@@ -1,10 +1,7 @@
 //! A connection to somebody else: an honest process, which must notice nothing of any attack.
 
 use memenpsf::{Interface, Options, Role};
-use process_tests::{
-    Peer,
-    traffic::play,
-};
+use process_tests::{Peer, traffic::play};
 
 use super::SOON;
 

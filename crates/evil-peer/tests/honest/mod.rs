@@ -15,6 +15,7 @@ use evil_peer::{
     expect::{Expect, Honest},
     kind::Kind,
     segment::SLOTS,
+    things::HELD,
     wire,
 };
 use ipc_queue::{Consumer, Error, Options, Producer, Refused, Role, Wait, duplex};
@@ -110,6 +111,9 @@ fn play(case: &Case, kind: Kind, bystander: &mut Bystander) {
     let took = started.elapsed();
     bystander.exchange();
     judge(result, took, &case.honest, &case.expect(kind));
+    if case.honest.prompt {
+        assert!(started.elapsed() < HELD / 2, "held up for {:?}", started.elapsed());
+    }
     let status = evil.wait();
     if case.dies {
         assert_eq!(status.signal(), Some(9), "the hostile peer: {status}");
@@ -133,7 +137,8 @@ fn assert_holds(before: Holdings) {
 fn judge(result: Result<Open, Error>, took: Duration, honest: &Honest, expect: &Expect) {
     match (result, expect) {
         (Err(Error::Refused(refused)), Expect::Refused { reason, here, there }) => {
-            let fits = (refused.reason() as u16, refused.here()) == (*reason, *here) && there.contains(&refused.there());
+            let fits =
+                (refused.reason() as u16, refused.here()) == (*reason, *here) && there.contains(&refused.there());
             assert!(fits && !refused.by_peer(), "{refused:?} instead of {expect:?}");
             assert_printable(&refused);
         }
@@ -157,7 +162,9 @@ fn judge(result: Result<Open, Error>, took: Duration, honest: &Honest, expect: &
 /// Nothing in the text can take hold of a terminal or turn it around.
 fn assert_printable(refused: &Refused) {
     for text in [refused.to_string(), format!("{refused:?}")] {
-        let wild = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+        let wild = |c: char| {
+            c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+        };
         assert!(!text.chars().any(wild), "{text:?}");
     }
 }

@@ -18,7 +18,7 @@ const SILENCE: Duration = Duration::from_millis(20);
 /// A wait that must last as long, whatever the peer does.
 const WAIT: Duration = Duration::from_millis(100);
 /// What no wait may take: a hang guard.
-const TOO_LONG: Duration = Duration::from_secs(5);
+const TOO_LONG: Duration = Duration::from_secs(30);
 
 pub(crate) fn use_it(mut open: Open, then: &Then) {
     match then {
@@ -243,7 +243,7 @@ fn takes_anything(consumer: &mut Consumer<u64>, n: u64) {
 fn bounded(consumer: &mut Consumer<u64>) {
     let started = Instant::now();
     let (mut all, mut rounds) = (Vec::new(), 0);
-    while rounds < 2000 {
+    while rounds < 500 {
         assert!(started.elapsed() < SOON * 2, "only {rounds} rounds");
         consumer.wait_for(SLOTS as usize, SOON).expect("a ring that is never empty for long");
         all.clear();

@@ -1,0 +1,124 @@
+//! Descriptors that hold up whoever asks about them or closes them: none of these holds up the honest end.
+
+use std::os::fd::OwnedFd;
+
+use super::{Case, assert_told};
+use crate::{
+    expect::{End, Expect, gives, refused, takes},
+    frames::{DATA, accept, bell, reject},
+    kind::{ALL, Kind, SERVER},
+    offer::Offer,
+    raw::Evil,
+    segment::{SLOTS, TAIL},
+    things, wire,
+};
+
+const GROUP: &str = "holding";
+
+pub(super) fn add(cases: &mut Vec<Case>) {
+    let at = cases.len();
+    in_a_hello(cases);
+    in_other_frames(cases);
+    on_a_bell(cases);
+    unanswered(cases);
+    cases[at..].iter_mut().for_each(|case| case.honest.prompt = true);
+}
+
+/// Offers with these descriptors, of which the honest end then has the last copies.
+fn offering(
+    name: impl Into<String>,
+    kinds: &'static [Kind],
+    fds: impl Fn(&mut Offer) + 'static,
+    expect: impl Fn(Kind) -> Expect + Clone + 'static,
+) -> Case {
+    let told = expect.clone();
+    let deed = move |evil: Evil| {
+        evil.hear();
+        let mut offer = Offer::new(evil.kind);
+        fds(&mut offer);
+        offer.send(&evil.stream);
+        drop(offer);
+        assert_told(&evil, &told(evil.kind));
+    };
+    Case::new(GROUP, name, kinds, deed, expect)
+}
+
+fn in_a_hello(cases: &mut Vec<Case>) {
+    let segment = |offer: &mut Offer| offer.fds[0] = things::lingering();
+    cases.push(offering("lingers-as-segment", ALL, segment, |_| refused(16, 0, 22)));
+    let second = |offer: &mut Offer| offer.fds[1] = things::lingering();
+    cases.push(offering("lingers-as-second-socket", SERVER, second, |_| refused(21, 0, 0)));
+    for n in [3, 20] {
+        let surplus = move |offer: &mut Offer| offer.fds.resize_with(n, things::lingering);
+        cases.push(offering(format!("lingers-{n}-with-a-hello"), ALL, surplus, move |_| refused(15, 2, n as u64)));
+    }
+    let wrong = |offer: &mut Offer| {
+        offer.hello.layout = 9;
+        offer.fds[0] = things::lingering();
+    };
+    cases.push(offering("lingers-in-what-does-not-fit", ALL, wrong, |_| refused(8, 1, 9)));
+    let silent = |evil: Evil| {
+        let bytes = Offer::new(evil.kind).bytes();
+        wire::send(&evil.stream, &bytes[..20], &[things::lingering()]);
+        wire::until_over(&evil.stream);
+    };
+    let case = Case::new(GROUP, "lingers-and-silence", ALL, silent, |_| Expect::TimedOut);
+    cases.push(case.with(|honest| honest.handshake = 100));
+}
+
+fn in_other_frames(cases: &mut Vec<Case>) {
+    for n in [1, 3] {
+        let here = if n == 1 { 0 } else { 2 };
+        let deed = move |evil: Evil| {
+            evil.hear();
+            Offer::new(evil.kind).send(&evil.stream);
+            wire::send(&evil.stream, &accept(), &lingering(n));
+            assert_told(&evil, &refused(15, here, n as u64));
+        };
+        let expect = move |_| refused(15, here, n as u64);
+        cases.push(Case::new(GROUP, format!("lingers-{n}-with-an-accept"), ALL, deed, expect));
+    }
+    let deed = |evil: Evil| {
+        wire::send(&evil.stream, &reject(9, 16, 8, b""), &lingering(1));
+        wire::until_over(&evil.stream);
+    };
+    let expect = |_| Expect::RefusedByPeer { reason: 9, here: 8, there: 16 };
+    cases.push(Case::new(GROUP, "lingers-with-a-reject", ALL, deed, expect));
+}
+
+fn lingering(n: usize) -> Vec<OwnedFd> {
+    (0..n).map(|_| things::lingering()).collect()
+}
+
+fn on_a_bell(cases: &mut Vec<Case>) {
+    for n in [1, 10] {
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            if raw.kind.receives() || raw.until(TAIL, SLOTS) {
+                let socket = if raw.kind.receives() { raw.to_consumer() } else { raw.to_producer() };
+                wire::send(socket, &bell(DATA, 0, 0), &lingering(n));
+                raw.until_over();
+            }
+        };
+        let expect = |kind: Kind| match kind.receives() {
+            true => takes(0, End::Descriptors),
+            false => gives(SLOTS, End::Descriptors),
+        };
+        cases.push(Case::new(GROUP, format!("lingers-{n}-with-a-bell"), ALL, deed, expect));
+    }
+}
+
+fn unanswered(cases: &mut Vec<Case>) {
+    // The program alone mounts anything: its tests ask whether it could.
+    let possible = || match std::fs::File::options().read(true).write(true).open("/dev/fuse") {
+        Ok(_) if rustix::process::geteuid().is_root() => Ok(()),
+        Ok(_) => Err("only root mounts a FUSE file system here".to_owned()),
+        Err(error) => Err(format!("/dev/fuse: {error}")),
+    };
+    let segment = |offer: &mut Offer| offer.fds[0] = things::unanswered().expect("a mount");
+    let case = offering("unanswered-as-segment", ALL, segment, |_| refused(16, 0, 9));
+    cases.push(case.only_if(possible()));
+    let second = |offer: &mut Offer| offer.fds[1] = things::unanswered().expect("a mount");
+    let case = offering("unanswered-as-second-socket", SERVER, second, |_| refused(21, 0, 0));
+    cases.push(case.only_if(possible()));
+}
