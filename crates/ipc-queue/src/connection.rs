@@ -61,6 +61,12 @@ impl Connection {
         first
     }
 
+    /// The first rule that was broken, when the guard says that one was. The other half has stored it before it told the guard.
+    pub(crate) fn broken_rule(&self) -> Corrupt {
+        *self.corrupt.wait()
+    }
+
+    #[cfg(feature = "testing")]
     pub(crate) fn corrupt(&self) -> Option<Corrupt> {
         self.corrupt.get().copied()
     }

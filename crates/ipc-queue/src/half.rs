@@ -153,6 +153,8 @@ pub(crate) struct Half<S: HalfSide> {
     pause: Pause,
     bursts: Bursts,
     fruitless: u32,
+    /// The system had no memory for the bell that says that no more will come.
+    owes_finish: bool,
     /// Once set, the memory is not looked at again; what is available is still delivered.
     ended: Option<Unready>,
 }
@@ -174,6 +176,7 @@ impl<S: HalfSide> Half<S> {
             pause: S::pause(),
             bursts: Bursts::new(),
             fruitless: 0,
+            owes_finish: false,
             ended: None,
         }
     }
@@ -225,13 +228,23 @@ impl<S: HalfSide> Half<S> {
         if available >= wanted && self.end.memory().is_whole() {
             return Ok(available);
         }
-        self.ready_slow()
+        self.ready_slow(1)
+    }
+
+    /// As `ready`, where fewer than `n` are of no use.
+    #[inline(always)]
+    pub(crate) fn ready_for_all(&mut self, n: u64) -> Result<u64, Unready> {
+        let available = self.end.available();
+        if available >= n && self.end.memory().is_whole() {
+            return Ok(available);
+        }
+        self.ready_slow(n)
     }
 
     #[inline(never)]
-    fn ready_slow(&mut self) -> Result<u64, Unready> {
-        let available = self.look(1)?;
-        if available == 0 {
+    fn ready_slow(&mut self, least: u64) -> Result<u64, Unready> {
+        let available = self.look(least)?;
+        if available < least {
             self.rest()?;
         }
         Ok(available)
@@ -245,6 +258,9 @@ impl<S: HalfSide> Half<S> {
         if self.end.owes() {
             // A drain that was forgotten, or a bell that the system had no memory for.
             self.publish(0);
+        }
+        if std::mem::take(&mut self.owes_finish) {
+            self.ring(Bell::Finished);
         }
         if self.ended.is_some() {
             return self.remainder();
@@ -286,9 +302,9 @@ impl<S: HalfSide> Half<S> {
             return Ok(());
         }
         let connection = self.connection();
-        match (connection.state(), connection.corrupt()) {
-            (State::Corrupt, Some(rule)) => Err(Unready::Corrupt(rule)),
-            _ => Err(Unready::ForkedChild),
+        match connection.state() {
+            State::Forked => Err(Unready::ForkedChild),
+            State::Whole | State::Corrupt => Err(Unready::Corrupt(connection.broken_rule())),
         }
     }
 
@@ -395,8 +411,12 @@ impl<S: HalfSide> Half<S> {
                 Rung::Mute => return self.fall_silent(),
             }
         }
-        // The sleeper asked for one position of the last ring's worth.
-        self.end.owe_bell(self.end.count());
+        match bell {
+            // Whether or not anybody asked for it.
+            Bell::Finished => self.owes_finish = true,
+            // The sleeper asked for one position of the last ring's worth.
+            _ => self.end.owe_bell(self.end.count()),
+        }
     }
 
     /// No bell can be sent any more, and the peer has been told that this ring ends.
@@ -431,10 +451,10 @@ impl<S: HalfSide> Half<S> {
         sure
     }
 
-    /// Takes the bells.
+    /// Takes the bells, and the news of a death.
     pub(crate) fn disarm(&mut self) {
         // Whatever ended here shows at the next operation.
-        let _ = self.check_guard().and_then(|()| self.take_bells());
+        let _ = self.check_guard().and_then(|()| self.ask(Some(Duration::ZERO), None));
     }
 
     /// Whether the peer is there, as far as can be known now.
@@ -466,7 +486,11 @@ impl Half<Sending> {
     pub(crate) fn finish(&mut self) -> Result<(), Unready> {
         self.check_guard()?;
         match self.ended {
-            Some(Unready::Closed) => return Ok(()),
+            Some(Unready::Closed) => {
+                // Rings what is owed.
+                let _ = self.look(1);
+                return Ok(());
+            }
             Some(ended) => return Err(ended),
             None => {}
         }

@@ -250,8 +250,7 @@ impl Meeting {
             if let Some(header) = header
                 && self.inbox.len() == due
             {
-                self.accept_frame(header);
-                return Ok(true);
+                return self.accept_frame(header).map(|()| true);
             }
             match self.read(due - self.inbox.len()) {
                 Ok(()) => {}
@@ -272,9 +271,13 @@ impl Meeting {
         Ok(true)
     }
 
-    fn accept_frame(&mut self, header: FrameHeader) {
+    fn accept_frame(&mut self, header: FrameHeader) -> Result<(), Error> {
         let frame = Frame::parse(header.kind, &self.inbox[HEADER..]);
         self.inbox.clear();
+        // Nobody hears us any more. Of what the peer had said, only the reason is still of use; it could go on talking for ever.
+        if let Some(broken) = self.broken.take_if(|_| !matches!(frame, Ok(Frame::Reject(_)))) {
+            return Err(broken);
+        }
         match frame {
             Ok(frame) => {
                 self.handshake.received(frame, self.arrived.0.len());
@@ -288,6 +291,7 @@ impl Meeting {
         if self.handshake.action() != Action::Adopt {
             self.arrived.clear();
         }
+        Ok(())
     }
 
     fn read(&mut self, length: usize) -> Result<(), Unread> {

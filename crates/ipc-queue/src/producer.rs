@@ -137,11 +137,8 @@ impl<T: Element> Producer<T> {
         if n > capacity {
             return Err(XmitError { kind: XmitErrorKind::TooLong { asked: n, capacity }, value: () });
         }
-        let room = self.half.ready(n.max(1) as u64).map_err(nothing_sent)?;
+        let room = self.half.ready_for_all(n.max(1) as u64).map_err(nothing_sent)?;
         if room < n as u64 {
-            if room != 0 {
-                self.half.rest().map_err(nothing_sent)?;
-            }
             self.full()?;
         }
         Ok(Reservation { producer: self, n })

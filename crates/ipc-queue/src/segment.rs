@@ -63,7 +63,7 @@ impl Segment {
         check_file_size_limit(size)?;
         let file = memfd()?;
         rustix::fs::ftruncate(&file, size).map_err(Error::io("sizing the segment"))?;
-        allocate(&file, size)?;
+        allocate(&file, size, |piece| piece.map_err(Error::io("allocating the segment's memory")))?;
         // S1: `size` is at least two pages.
         let map = MmapOptions::new()
             .len(usize::try_from(size).unwrap_or(usize::MAX))
@@ -156,17 +156,14 @@ fn memfd() -> Result<OwnedFd, Error> {
 /// Bytes allocated at once.
 const PIECE: u64 = 1 << 20;
 
-/// Allocates all of a segment's memory. On many kernels any signal, also a stop and its end, interrupts that and undoes what this call has
-/// done: so it is tried again, in pieces that are allocated before the next signal of a process that gets many.
-fn allocate(file: &OwnedFd, size: u64) -> Result<(), Error> {
-    let mut offset = 0;
-    while offset < size {
+/// Allocates what is not there yet of a file's memory, and calls `after` each piece. On many kernels any signal, also a stop and its
+/// end, interrupts that and undoes what the call has done: so it is tried again, in pieces that are allocated before the
+/// next signal of a process that gets many.
+fn allocate<E>(file: &OwnedFd, size: u64, mut after: impl FnMut(Result<(), Errno>) -> Result<(), E>) -> Result<(), E> {
+    (0..size).step_by(PIECE as usize).try_for_each(|offset| {
         let length = PIECE.min(size - offset);
-        rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, length))
-            .map_err(Error::io("allocating the segment's memory"))?;
-        offset += length;
-    }
-    Ok(())
+        after(rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, length)))
+    })
 }
 
 /// Exceeding this limit would be a signal (SIGXFSZ), not an error.
@@ -224,11 +221,20 @@ fn judge_file(fd: &OwnedFd, size: u64) -> Result<(), Flaw> {
     if stat.st_size as u64 != size {
         return Err(Flaw::new(Reason::SegmentSize, size, stat.st_size));
     }
-    let allocated = (stat.st_blocks as u64).saturating_mul(512);
-    if allocated < size {
-        return Err(Flaw::new(Reason::SegmentSparse, size, allocated));
-    }
-    Ok(())
+    judge_holes(fd, size, stat.st_blocks as u64)
+}
+
+/// The number of blocks alone proves nothing: those beyond the end of a file count too. So all of it is allocated once more, which
+/// changes nothing where everything is there; the first piece that had a hole is the last that is allocated at our expense.
+fn judge_holes(fd: &OwnedFd, size: u64, blocks: u64) -> Result<(), Flaw> {
+    let failed = |errno: Errno| Flaw::new(Reason::SegmentUnmappable, 0, errno.raw_os_error());
+    allocate(fd, size, |piece| {
+        piece.map_err(failed)?;
+        if rustix::fs::fstat(fd).map_err(failed)?.st_blocks as u64 != blocks {
+            return Err(Flaw::new(Reason::SegmentSparse, size, blocks.saturating_mul(512)));
+        }
+        Ok(())
+    })
 }
 
 /// The page with the live words of one segment.

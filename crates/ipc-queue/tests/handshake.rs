@@ -18,10 +18,10 @@ use std::{
 };
 
 use ipc_queue::{Consumer, Error, Options, Producer, Reason, Refused, Role, duplex};
-use rig::{ACCEPT, Kind, Offer, SIZE, TMPFS, alone, frame, memfd, offer, pair, read_frame, real, seals};
+use rig::{ACCEPT, Kind, Offer, SIZE, TMPFS, alone, frame, memfd, offer, pair, read_frame, real, seals, send};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{OFlags, SealFlags},
+    fs::{FallocateFlags, OFlags, SealFlags, fallocate},
     net::{AddressFamily, SocketType},
 };
 
@@ -514,7 +514,7 @@ fn without(offer: &mut Offer, seal: SealFlags) {
 fn reopened(offer: &mut Offer, flags: OFlags) {
     let path = format!("/proc/self/fd/{}", offer.fds[0].as_raw_fd());
     let mut options = OpenOptions::new();
-    options.read(flags == OFlags::PATH).write(flags != OFlags::PATH).custom_flags(flags.bits() as i32);
+    options.read(flags != OFlags::WRONLY).write(flags == OFlags::WRONLY).custom_flags(flags.bits() as i32);
     offer.fds[0] = options.open(path).unwrap().into();
 }
 
@@ -605,6 +605,25 @@ fn a_segment_that_could_change_under_the_reader_is_refused() {
             change: |offer| offer.fds[0] = memfd(8192, seals(), false),
             reason: SegmentSparse,
             numbers: |_| (8192, 0),
+        },
+        Case {
+            what: "holes, and as many blocks beyond the end",
+            kinds: FILLED,
+            change: |offer| {
+                let fd = memfd(SIZE, SealFlags::empty(), false);
+                fallocate(&fd, FallocateFlags::KEEP_SIZE, SIZE, SIZE).unwrap();
+                rustix::fs::fcntl_add_seals(&fd, seals()).unwrap();
+                offer.fds[0] = fd;
+            },
+            reason: SegmentSparse,
+            numbers: |_| (12288, 12288),
+        },
+        Case {
+            what: "open for reading only",
+            kinds: &Kind::ALL,
+            change: |offer| reopened(offer, OFlags::RDONLY),
+            reason: SegmentUnmappable,
+            numbers: |_| (0, 9),
         },
         Case {
             what: "open for writing only",
@@ -1102,5 +1121,25 @@ fn a_stream_that_is_none_is_refused_before_anything_is_done() {
             assert!(matches!(result, Err(Error::NotAUnixStream)), "{kind:?}: {result:?}");
             alone.assert_nothing_left("no stream");
         }
+    }
+}
+
+#[test]
+fn a_peer_that_hears_nothing_does_not_keep_the_handshake_by_talking() {
+    let alone = rig::alone("a_peer_that_hears_nothing_does_not_keep_the_handshake_by_talking");
+    for kind in Kind::ALL {
+        let (ours, theirs) = pair();
+        ours.shutdown(std::net::Shutdown::Read).unwrap();
+        let meeting = real(kind, theirs, rig::options());
+        if !kind.is_client() {
+            let offer = offer(kind);
+            offer.send(&ours);
+        }
+        send(&ours, &frame(ACCEPT, &[]), &[]);
+        // The stream stays open: no end of it tells the other that there is nothing to wait for.
+        let result = meeting.join().unwrap();
+        assert!(matches!(result, Err(Error::Disconnected)), "{kind:?}: {result:?}");
+        drop(ours);
+        alone.assert_nothing_left("a deaf peer");
     }
 }

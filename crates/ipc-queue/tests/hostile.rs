@@ -752,3 +752,19 @@ fn what_one_half_finds_is_the_end_of_the_other() {
         alone.assert_nothing_left("the other half");
     }
 }
+
+#[test]
+fn whoever_needs_several_slots_learns_that_the_peer_is_gone_though_one_is_free() {
+    let _alone = rig::alone("whoever_needs_several_slots_learns_that_the_peer_is_gone_though_one_is_free");
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let meeting = rig::real(Kind::Consumer, theirs, rig::options());
+    let mut producer = Producer::<u64>::new(ours, &rig::options()).unwrap();
+    drop(meeting.join().unwrap());
+    (1..SLOTS).for_each(|value| producer.push(value).unwrap());
+    for attempt in 0.. {
+        match producer.reserve(2).map(drop).unwrap_err().kind {
+            XmitErrorKind::Full => assert!(attempt < 10_000, "still full after {attempt} attempts"),
+            kind => return assert_eq!(kind, XmitErrorKind::Disconnected),
+        }
+    }
+}

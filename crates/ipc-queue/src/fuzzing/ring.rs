@@ -72,7 +72,7 @@ fn connect(count: u64, [outgoing, incoming]: [u64; 2]) -> (Honest, Hostile) {
     peer.start(Word::Tail, Word::WakeHead, incoming);
     own.start(Word::Head, Word::WakeTail, incoming);
     let adopt = |fd| Segment::adopt(fd, geometry).map_err(|flaw| flaw.reason).expect("a sound segment");
-    let (seen, ours_seen) = (adopt(peer_fd), adopt(own_fd));
+    let (seen, ours_seen) = (adopt(&peer_fd), adopt(&own_fd));
     let [(first, to_producer), (second, to_consumer)] =
         [(); 2].map(|()| UnixStream::pair().expect("a pair of sockets"));
     let credentials = fdpass::peer_credentials(&first).expect("a socket");

@@ -34,7 +34,7 @@ pub fn segment(bytes: &[u8]) {
     };
     let Ok(fd) = descriptor(&geometry, &mut input) else { return };
     let due = is_sound(&fd, &geometry);
-    let adopted = Segment::adopt(fd, geometry);
+    let adopted = Segment::adopt(&fd, geometry);
     assert_eq!(adopted.is_ok(), due, "{geometry:?}: {:?}", adopted.as_ref().err());
     if let Ok(segment) = adopted {
         must_be_readable(&segment, &geometry);
