@@ -104,8 +104,11 @@ pub fn frozen(size: u64) -> OwnedFd {
     memfd(size, seals() | SealFlags::WRITE, true)
 }
 
+/// Makes a descriptor in the place of a second socket.
+pub type MakeSocket = fn() -> OwnedFd;
+
 /// What is no connected Unix stream socket.
-pub const NO_SOCKETS: &[(&str, fn() -> OwnedFd)] = &[
+pub const NO_SOCKETS: &[(&str, MakeSocket)] = &[
     ("datagram", || UnixDatagram::pair().expect("sockets").0.into()),
     ("datagram-unbound", || UnixDatagram::unbound().expect("a socket").into()),
     ("seqpacket", || {

@@ -38,13 +38,15 @@ fn leave_a_child(raw: &Raw) {
     let program = std::env::current_exe().expect("this program");
     let second = raw.second.as_ref().unwrap_or(&raw.stream);
     let copy = |socket: &UnixStream| Stdio::from(socket.as_fd().try_clone_to_owned().expect("a copy"));
-    Command::new(program)
+    let child = Command::new(program)
         .arg(HOLD)
         .stdin(copy(&raw.stream))
         .stdout(copy(second))
         .stderr(Stdio::null())
         .spawn()
         .expect("a child");
+    // Nobody is there to wait for it: it is made to be left behind.
+    std::mem::forget(child);
 }
 
 /// The child: its standard input is the stream.
@@ -53,8 +55,11 @@ pub fn hold() {
     wire::until_over(&stream);
 }
 
+/// What is done at the end.
+type Way = fn(&Raw);
+
 /// How the end comes, after the honest end has taken what there was.
-const WAYS: [(&str, bool, fn(&Raw)); 6] = [
+const WAYS: [(&str, bool, Way); 6] = [
     ("killed", true, |_| die()),
     ("killed-with-half-a-bell-written", true, |raw| {
         if raw.kind.receives() {

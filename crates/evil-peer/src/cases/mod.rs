@@ -23,6 +23,9 @@ use crate::{
     wire,
 };
 
+/// What is done with the socket, told what is expected.
+type Deed = Box<dyn Fn(Evil, &Expect)>;
+
 /// One thing that a hostile peer does.
 pub struct Case {
     /// The test it belongs to.
@@ -37,7 +40,7 @@ pub struct Case {
     pub dies: bool,
     /// Why it cannot be played on this machine, if so.
     pub lacks: Option<String>,
-    deed: Box<dyn Fn(Evil, &Expect)>,
+    deed: Deed,
     expect: Box<dyn Fn(Kind) -> Expect>,
 }
 

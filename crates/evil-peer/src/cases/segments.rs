@@ -74,8 +74,11 @@ fn lacking_seals(cases: &mut Vec<Case>) {
     cases.push(place("everything-wrong", |_| bare_memfd(1, false), |_| refused(UNSEALED, SEALS, 0)));
 }
 
+/// From the right size to a wrong one.
+type Change = fn(u64) -> u64;
+
 fn wrong_sizes(cases: &mut Vec<Case>) {
-    let changes: [(&str, fn(u64) -> u64); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("empty", |_| 0),
         ("one-byte", |_| 1),
         ("half", |size| size / 2),

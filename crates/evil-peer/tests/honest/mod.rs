@@ -1,5 +1,7 @@
 //! The honest side: an end of the library that meets the hostile program, and what is asserted about it.
 
+#![allow(clippy::print_stdout, reason = "what was played, skipped or slow stands in the test's output")]
+
 pub(crate) mod bystander;
 pub(crate) mod open;
 
@@ -28,6 +30,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The end under test, open.
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(crate) enum Open {
     Consumer(Consumer<u64>),
     Producer(Producer<u64>),
