@@ -84,6 +84,12 @@ impl Options {
         self
     }
 
+    /// For the crate that also connects within this time.
+    #[doc(hidden)]
+    pub fn get_handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
     /// The position at which this side's outgoing ring starts.
     #[cfg(feature = "testing")]
     #[doc(hidden)]

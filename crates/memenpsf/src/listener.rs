@@ -17,14 +17,18 @@ use std::{
 use rustix::{
     fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock},
     io::Errno,
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with,
+        sockopt::{self, Timeout},
+    },
 };
 
 use crate::{Credentials, Element, Error, Interface, Options, Role};
 
 /// Waits for clients under a path in the file system.
 ///
-/// The path is removed when the listener is dropped, but not by a forked child, whose parent still listens there. After a SIGKILL it stays, and the next `bind` replaces it: a socket that nobody
-/// listens to, never a live one and never another kind of file.
+/// The path is removed when the listener is dropped, but not by a forked child, whose parent still listens there. After a SIGKILL it
+/// stays, and the next `bind` replaces it: a socket that nobody listens to, never a live one and never another kind of file.
 #[derive(Debug)]
 pub struct Listener {
     listener: UnixListener,
@@ -115,7 +119,8 @@ impl Pending {
 }
 
 impl<T> Interface<T> {
-    /// Connects to the [`Listener`] at `path` and **waits until it has answered**.
+    /// Connects to the [`Listener`] at `path` and **waits until it has answered**, up to
+    /// [`handshake_timeout`](Options::handshake_timeout) in all.
     ///
     /// # Errors
     ///
@@ -127,10 +132,47 @@ impl<T> Interface<T> {
     {
         let path = path.as_ref();
         check(path)?;
-        let stream = UnixStream::connect(path).map_err(|source| Error::Io { doing: "connecting", source })?;
-        Self::with_options(stream, Role::Client, options)
+        std::os::unix::net::SocketAddr::from_pathname(path)
+            .map_err(|source| Error::Io { doing: "reading the path of the socket", source })?;
+        let after = options.get_handshake_timeout();
+        let deadline = Instant::now().checked_add(after);
+        let stream = connect_until(path, deadline).map_err(|errno| match errno {
+            Errno::AGAIN => Error::TimedOut { after },
+            errno => Error::Io { doing: "connecting", source: errno.into() },
+        })?;
+        let left = deadline.map_or(after, |deadline| deadline.saturating_duration_since(Instant::now()));
+        Self::with_options(stream, Role::Client, &options.clone().handshake_timeout(left)).map_err(
+            |error| match error {
+                Error::TimedOut { .. } => Error::TimedOut { after },
+                error => error,
+            },
+        )
     }
 }
+
+/// A server that accepts nobody has a full backlog, which connect(2) waits for: as long as `SO_SNDTIMEO` says, socket(7).
+fn connect_until(path: &Path, deadline: Option<Instant>) -> Result<UnixStream, Errno> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let address = SocketAddrUnix::new(path)?;
+    loop {
+        // No time at all would mean that there is no limit.
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).max(LEAST_TIME));
+        sockopt::set_socket_timeout(&socket, Timeout::Send, left.filter(|left| *left < LONGEST_TIME))?;
+        match rustix::net::connect(&socket, &address) {
+            // A signal: nothing is under way, unix(7).
+            Err(Errno::INTR) => {}
+            result => {
+                result?;
+                sockopt::set_socket_timeout(&socket, Timeout::Send, None)?;
+                return Ok(socket.into());
+            }
+        }
+    }
+}
+
+/// What the kernel takes for a time-out: at least a microsecond, and no more than it can count.
+const LEAST_TIME: Duration = Duration::from_micros(1);
+const LONGEST_TIME: Duration = Duration::from_secs(1 << 31);
 
 fn check(path: &Path) -> Result<(), Error> {
     if path.as_os_str().as_encoded_bytes().contains(&b'/') {
@@ -146,8 +188,7 @@ fn bind_at(path: &Path) -> io::Result<Listener> {
     // Checked for the path itself, since the one beside it is another.
     std::os::unix::net::SocketAddr::from_pathname(path)?;
     let directory = Directory::of(path)?;
-    let beside = directory.beside(path);
-    let listener = UnixListener::bind(&beside)?;
+    let (beside, listener) = directory.bind_beside(path)?;
     let placed = identity(&beside).and_then(|identity| {
         place(&directory, &beside, path)?;
         Ok(identity)
@@ -165,8 +206,12 @@ struct Directory {
     locked: bool,
 }
 
-/// How long a lock is waited for. Nobody who follows the rules holds it for longer than a few system calls.
+/// How long a lock is waited for, and how long between two tries. Nobody who follows the rules holds it for longer than a few
+/// system calls.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
+/// Names that are tried beside a path.
+const NAMES: u32 = 1000;
 
 impl Directory {
     fn of(path: &Path) -> io::Result<Self> {
@@ -177,14 +222,32 @@ impl Directory {
         let locked = loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break true,
-                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => std::thread::yield_now(),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
                 Err(_) => break false,
             }
         };
         Ok(Self { fd, locked })
     }
 
-    /// A name beside `path` that nobody else uses. Where it would be longer than a socket's path may be, it leads through the
+    /// A listening socket beside `path`. A process that was killed between binding and moving may have left its own there, and have
+    /// had the same number in another namespace.
+    fn bind_beside(&self, path: &Path) -> io::Result<(PathBuf, UnixListener)> {
+        let mut result = Err(io::ErrorKind::AddrInUse.into());
+        for _ in 0..NAMES {
+            let beside = self.beside(path);
+            match UnixListener::bind(&beside) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => result = Err(error),
+                bound => return bound.map(|listener| (beside, listener)),
+            }
+            // Under the lock nobody is between binding and listening.
+            if self.locked && is_dead(&beside).unwrap_or(false) {
+                let _ = fs::remove_file(&beside);
+            }
+        }
+        result
+    }
+
+    /// A name beside `path` that no other thread of this process uses. Where it would be longer than a socket's path may be, it leads through the
     /// open directory.
     fn beside(&self, path: &Path) -> PathBuf {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -208,7 +271,11 @@ fn place(directory: &Directory, ours: &Path, path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket lies at this path"));
     }
     // Under the lock no other server can take the place of the dead one between the question and the answer.
-    if !directory.locked || !is_dead(path)? {
+    if !directory.locked {
+        let why = "somebody keeps the directory locked, so what lies at this path cannot be replaced";
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+    }
+    if !is_dead(path)? {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens at this path"));
     }
     fs::rename(ours, path)
@@ -216,10 +283,9 @@ fn place(directory: &Directory, ours: &Path, path: &Path) -> io::Result<()> {
 
 /// Whether nobody listens to this socket: connecting says so. A full backlog is a sign of life.
 fn is_dead(path: &Path) -> io::Result<bool> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    Ok(connect(&probe, &SocketAddrUnix::new(path)?) == Err(Errno::CONNREFUSED))
+    Ok(rustix::net::connect(&probe, &SocketAddrUnix::new(path)?) == Err(Errno::CONNREFUSED))
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -158,7 +158,8 @@ impl<T: Element> Runner<T> {
             let transmitting = transmitting.map_err(|source| Error::Io { doing: "starting a thread", source })?;
             let received = receive(recv, sender, &stop, &stopped);
             match received.end {
-                RunEnd::Finished | RunEnd::LocalGone => watch.for_death(&stop),
+                // A peer that has only dropped its sending half still receives.
+                RunEnd::Finished | RunEnd::LocalGone | RunEnd::Disconnected => watch.for_death(&stop),
                 end => stop.stop(end),
             }
             let (transmitted, mut xmit) = match transmitting.join() {

@@ -9,7 +9,7 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use memenpsf::{Error, Interface, Listener, Options, RecvError};
@@ -274,4 +274,37 @@ fn of_many_attempts_at_the_same_moment_one_gets_the_path_of_a_dead_server() {
         drop(listener);
         assert!(!path.exists(), "another's socket lay at the path in round {round}");
     }
+}
+
+#[test]
+fn a_server_that_accepts_nobody_keeps_a_client_no_longer_than_it_waits() {
+    let _watchdog = Watchdog::new("a full backlog", Duration::from_secs(60));
+    let directory = Directory::new("backlog");
+    let path = directory.path("socket");
+    let listening = UnixListener::bind(&path).unwrap();
+    rustix::net::listen(&listening, 0).unwrap();
+    // One is let in although nobody accepts it.
+    let _first = UnixStream::connect(&path).unwrap();
+    let timeout = Duration::from_millis(200);
+    let start = Instant::now();
+    let result = Interface::<u64>::connect(&path, &Options::new().handshake_timeout(timeout));
+    let took = start.elapsed();
+    assert!(matches!(result, Err(Error::TimedOut { after }) if after == timeout), "{result:?}");
+    assert!(took >= timeout && took < 20 * timeout, "{took:?}");
+}
+
+#[test]
+fn what_an_interrupted_server_left_beside_the_path_is_in_nobodys_way() {
+    let _watchdog = Watchdog::new("sockets beside the path", Duration::from_secs(60));
+    // More than the other tests of this process have listened.
+    const LEFT: usize = 5000;
+    let directory = Directory::new("leftovers");
+    for number in 0..LEFT {
+        // Where a process with this number would bind; closed at once, so that nobody listens.
+        UnixListener::bind(directory.path(&format!(".{:x}.{number:x}", std::process::id()))).unwrap();
+    }
+    let path = directory.path("socket");
+    let listener = Listener::bind(&path).unwrap();
+    assert_reachable(&listener);
+    assert!(directory.names().len() < LEFT, "those that were in the way are gone");
 }

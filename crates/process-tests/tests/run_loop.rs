@@ -382,3 +382,16 @@ fn the_short_form_does_the_same() {
     assert_eq!(ends(&report), (100, 100, RunEnd::LocalGone, RunEnd::Finished));
     assert!(from_peer.iter().eq(0..100));
 }
+
+#[test]
+fn a_peer_that_only_drops_its_sending_half_is_still_sent_to() {
+    let _watchdog = Watchdog::new("a half peer", Duration::from_secs(60));
+    let mut bridge = Bridge::start(AMPLE, &["send:2", "drop:xmit", "drain"]);
+    assert_eq!((bridge.from_peer.recv(), bridge.from_peer.recv()), (Ok(0), Ok(1)));
+    assert!(bridge.from_peer.recv().is_err(), "receiving has ended");
+    (0..3).for_each(|number| bridge.to_peer.send(number).unwrap());
+    drop_sender(&mut bridge.to_peer);
+    bridge.assert_line("drained 3 Finished");
+    let report = bridge.report();
+    assert_eq!(ends(&report), (3, 2, RunEnd::LocalGone, RunEnd::Disconnected));
+}
