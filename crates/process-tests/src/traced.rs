@@ -160,6 +160,16 @@ impl Traced {
         ptrace::setregs(self.pid, registers).expect("a process that stands still");
     }
 
+    /// Interrupts the ppoll(2) in which it sleeps by a signal, and lets the call say so: for one who came there by [`call`](Self::call).
+    pub fn disturb(&mut self) {
+        kill(self.pid, MARK).expect("a process that was not reaped");
+        assert_eq!(self.woken(), Still::Call);
+        assert!(self.leaves(&[libc::SYS_ppoll]), "the call in which it slept");
+        // Without a handler for the signal the kernel would begin the call anew.
+        self.interrupt();
+        assert_eq!(self.call(), Still::Mark, "the signal itself");
+    }
+
     fn registers(&self) -> libc::user_regs_struct {
         ptrace::getregs(self.pid).expect("a process that stands still")
     }

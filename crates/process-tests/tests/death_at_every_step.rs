@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use process_tests::{
     Holdings, Watchdog,
-    steps::{ends::End, fates::Fate, handshake, samples, scene::By},
+    steps::{
+        ends::End,
+        fates::{self, Fate},
+        handshake, samples,
+        scene::By,
+    },
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_steps");
@@ -86,19 +91,33 @@ fn a_peer_killed_at_any_instruction_leaves_a_prefix_of_what_it_sent_and_the_trut
 
 #[test]
 fn a_peer_stopped_at_any_instruction_breaks_no_deadline_and_loses_nothing_when_it_goes_on() {
-    flat("stops", || some(Fate::Stopped, 80));
+    flat("stops", || some(Fate::Stopped, 60));
 }
 
 #[test]
 fn a_sleeper_is_woken_wherever_the_other_was_interrupted() {
-    flat("overtakes", || some(Fate::Overtaken, 40));
+    flat("overtakes", || {
+        some(Fate::Overtaken, 20);
+        let tried = samples::every(PROGRAM, By::Instruction, Fate::Overtaken, &samples::wakers_and_sleepers());
+        eprintln!("at every instruction: {tried:?}");
+        assert!(tried.victims > 200, "{tried:?}");
+    });
+}
+
+#[test]
+fn a_sleeper_interrupted_by_signals_sleeps_on_until_there_is_something() {
+    flat("signals in a sleep", || {
+        for cell in samples::wakers_and_sleepers().iter().filter(|cell| cell.act.blocks()) {
+            fates::interrupt_sleeper(PROGRAM, cell, 5);
+        }
+    });
 }
 
 #[test]
 fn a_peer_killed_stopped_or_overtaken_at_any_system_call_of_ringing_and_sleeping_loses_nothing() {
     flat("system calls", || {
         for fate in Fate::ALL {
-            let tried = samples::all(PROGRAM, By::Call, fate, 5);
+            let tried = samples::all(PROGRAM, By::Call, fate, 7);
             eprintln!("{fate:?}: {tried:?}");
             assert!(tried.victims > 60, "{tried:?}");
         }

@@ -2,10 +2,10 @@
 
 #![allow(clippy::print_stdout, reason = "a command that reports on its standard output")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use process_tests::{
-    Holdings,
+    Holdings, Watchdog,
     storm::{VICTIM, kills, listeners, victim::play},
 };
 
@@ -17,6 +17,9 @@ usage: kill_storm [--kills N] [--listeners N] [--seed N]
   --kills N      processes with a peer (2000)
   --listeners N  listeners with clients that come and go (200)
   --seed N       of the random times (taken from the clock)";
+
+/// Nothing that is asked for takes so long.
+const HANG: Duration = Duration::from_secs(7200);
 
 struct Settings {
     kills: usize,
@@ -59,6 +62,7 @@ fn run(settings: &Settings) {
     let this = std::env::current_exe().expect("the path of this program");
     let program = this.to_str().expect("a path in UTF-8");
     println!("seed {}", settings.seed);
+    let _watchdog = Watchdog::new("a survivor", HANG);
     let (start, before) = (Instant::now(), Holdings::now());
     let raged = kills::rage(program, settings.kills, settings.seed);
     println!("{raged:?}, {:.1} s", start.elapsed().as_secs_f64());

@@ -2,10 +2,10 @@
 
 #![allow(clippy::print_stdout, reason = "a command that reports on its standard output")]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use process_tests::{
-    Holdings,
+    Holdings, Watchdog,
     steps::{
         VICTIM,
         ends::End,
@@ -28,6 +28,9 @@ usage: steps [--checks N] [--kills N] [--stops N] [--overtakes N] [--nth N] [--s
   --overtakes N  victims there whose peer sleeps, or gives them what they wait for (1000)
   --nth N        of the system calls, every so many-th stop of a handshake, every stop of so many-th cell (1)
   --seed N       (0)";
+
+/// Nothing that is asked for takes so long.
+const HANG: Duration = Duration::from_secs(7200);
 
 struct Settings {
     checks: u64,
@@ -72,6 +75,7 @@ fn settings() -> Result<Option<Settings>, lexopt::Error> {
 fn run(settings: &Settings) {
     let this = std::env::current_exe().expect("the path of this program");
     let program = this.to_str().expect("a path in UTF-8");
+    let _watchdog = Watchdog::new("a victim or its peer", HANG);
     let (start, before) = (Instant::now(), Holdings::now());
     timed("looks", || samples::looks(program, settings.checks, settings.seed));
     for (fate, count) in Fate::ALL.into_iter().zip(settings.counts) {
@@ -79,6 +83,9 @@ fn run(settings: &Settings) {
             samples::some(program, By::Instruction, fate, count, settings.seed)
         });
     }
+    timed("every instruction, Overtaken", || {
+        samples::every(program, By::Instruction, Fate::Overtaken, &samples::wakers_and_sleepers())
+    });
     for fate in Fate::ALL {
         timed(&format!("system calls, {fate:?}"), || samples::all(program, By::Call, fate, settings.nth));
     }

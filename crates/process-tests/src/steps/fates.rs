@@ -15,7 +15,7 @@ use super::{
 use crate::{
     numbered::element,
     progress::{Progress, Word},
-    traced::{Still, sleeps},
+    traced::{Still, Traced, sleeps},
 };
 
 /// What happens to the victim where it stands.
@@ -168,6 +168,27 @@ fn publish_to_a_sleeper<const WORDS: usize>(scene: &mut Scene<WORDS>, cell: &Cel
         }
         waiting.join().expect("a survivor that wakes");
     });
+}
+
+/// Interrupts the sleep of a victim by signals, so many times, and then gives it what it waits for.
+pub fn interrupt_sleeper(program: &str, cell: &Cell, times: usize) {
+    for_size!(cell.words, interrupt_sleeper_of, program, cell, times)
+}
+
+fn interrupt_sleeper_of<const WORDS: usize>(program: &str, cell: &Cell, times: usize) {
+    let progress = Progress::create();
+    let mut scene = Scene::<WORDS>::set(program, cell, &progress);
+    let until_asleep = |victim: &mut Traced| while victim.call() != Still::Asleep {};
+    until_asleep(&mut scene.victim);
+    for _ in 0..times {
+        scene.victim.disturb();
+        until_asleep(&mut scene.victim);
+    }
+    scene.survivor.give_one(cell.act.sends());
+    scene.victim.to_mark();
+    let done = progress.get(if cell.act.sends() { Word::Sent } else { Word::Taken });
+    let begun = progress.get(if cell.act.sends() { Word::SendingUpTo } else { Word::TakingUpTo });
+    assert_eq!(done, begun, "what it waited for has come, and nothing else ended its sleep");
 }
 
 impl<const WORDS: usize> Survivor<WORDS> {

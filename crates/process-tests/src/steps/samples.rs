@@ -1,10 +1,11 @@
 //! Which of all the points are tried: some, evenly over everything, or all.
 
 use super::{
+    acts::Act,
     ends::End,
     fates::{self, Fate},
     handshake::{self, Survived},
-    scene::{By, Cell},
+    scene::{By, Cell, Situation},
     standing::{self, Looked},
 };
 use crate::{progress::Progress, storm::random::Random};
@@ -45,16 +46,33 @@ pub fn some(program: &str, by: By, fate: Fate, count: usize, seed: u64) -> Tried
 
 /// Every point of every `nth` cell.
 pub fn all(program: &str, by: By, fate: Fate, nth: usize) -> Tried {
+    let cells: Vec<Cell> = Cell::all().into_iter().filter(|cell| fate.fits(cell)).step_by(nth).collect();
+    every(program, by, fate, &cells)
+}
+
+/// Every point of these cells.
+pub fn every(program: &str, by: By, fate: Fate, cells: &[Cell]) -> Tried {
     let mut tried = Tried::default();
     let progress = Progress::create();
-    for cell in Cell::all().into_iter().filter(|cell| fate.fits(cell)).step_by(nth) {
-        for point in fates::points(program, &cell, &progress, by) {
-            at(program, &cell, &progress, by, point, fate, tried.victims);
+    for cell in cells {
+        for point in fates::points(program, cell, &progress, by) {
+            at(program, cell, &progress, by, point, fate, tried.victims);
             tried.victims += 1;
         }
         tried.cells += 1;
     }
     tried
+}
+
+/// The operations in which a wake-up could be lost between two instructions: those that may have to ring, and those that may sleep.
+pub fn wakers_and_sleepers() -> [Cell; 4] {
+    let cell = |end, act, situation| Cell { end, words: super::SIZES[0], capacity: 4, act, situation };
+    [
+        cell(End::Producer, Act::Push, Situation::Ready),
+        cell(End::Consumer, Act::Pop, Situation::Ready),
+        cell(End::Producer, Act::PushBlocking, Situation::Starved),
+        cell(End::Consumer, Act::PopBlocking, Situation::Starved),
+    ]
 }
 
 /// Says where it was, should it fail.
