@@ -210,8 +210,9 @@ struct Directory {
 /// system calls.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
-/// Names that are tried beside a path.
+/// Names that are tried beside a path, and how many this process has tried.
 const NAMES: u32 = 1000;
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl Directory {
     fn of(path: &Path) -> io::Result<Self> {
@@ -250,7 +251,6 @@ impl Directory {
     /// A name beside `path` that no other thread of this process uses. Where it would be longer than a socket's path may be, it leads through the
     /// open directory.
     fn beside(&self, path: &Path) -> PathBuf {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!(".{:x}.{:x}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let beside = path.with_file_name(&name);
         match std::os::unix::net::SocketAddr::from_pathname(&beside) {
@@ -291,4 +291,26 @@ fn is_dead(path: &Path) -> io::Result<bool> {
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let metadata = fs::symlink_metadata(path)?;
     Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_interrupted_server_left_beside_the_path_is_in_nobodys_way() {
+        let directory = std::env::temp_dir().join(format!("memenpsf-beside.{}", std::process::id()));
+        fs::create_dir(&directory).expect("a new directory");
+        let path = directory.join("socket");
+        // The next names that this process would take. Each is closed at once, so that nobody listens there.
+        let next = COUNT.load(Relaxed);
+        for number in next..next + 5 {
+            UnixListener::bind(directory.join(format!(".{:x}.{number:x}", std::process::id()))).expect("a free name");
+        }
+        let listener = Listener::bind(&path).expect("a free path");
+        UnixStream::connect(&path).expect("somebody listens");
+        drop(listener);
+        assert_eq!(fs::read_dir(&directory).expect("the directory").count(), 0, "nothing is left");
+        fs::remove_dir(&directory).expect("an empty directory");
+    }
 }

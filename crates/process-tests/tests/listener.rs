@@ -292,19 +292,3 @@ fn a_server_that_accepts_nobody_keeps_a_client_no_longer_than_it_waits() {
     assert!(matches!(result, Err(Error::TimedOut { after }) if after == timeout), "{result:?}");
     assert!(took >= timeout && took < 20 * timeout, "{took:?}");
 }
-
-#[test]
-fn what_an_interrupted_server_left_beside_the_path_is_in_nobodys_way() {
-    let _watchdog = Watchdog::new("sockets beside the path", Duration::from_secs(60));
-    // More than the other tests of this process have listened.
-    const LEFT: usize = 5000;
-    let directory = Directory::new("leftovers");
-    for number in 0..LEFT {
-        // Where a process with this number would bind; closed at once, so that nobody listens.
-        UnixListener::bind(directory.path(&format!(".{:x}.{number:x}", std::process::id()))).unwrap();
-    }
-    let path = directory.path("socket");
-    let listener = Listener::bind(&path).unwrap();
-    assert_reachable(&listener);
-    assert!(directory.names().len() < LEFT, "those that were in the way are gone");
-}
