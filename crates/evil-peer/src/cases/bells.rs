@@ -111,14 +111,16 @@ fn lies(cases: &mut Vec<Case>) {
 
 fn pieces(cases: &mut Vec<Case>) {
     let deed = |evil: Evil| {
-        let mut at = 0;
+        let mut next = [0; 2];
         evil.open().serve(move |raw, _| {
             raw.silent = true;
             let bytes = bell(CONTROL, 7, 9);
-            for socket in [&raw.stream].into_iter().chain(&raw.second) {
-                let _ = fdpass::send_fds(socket, &bytes[at..=at], &[]);
+            for (socket, at) in [&raw.stream].into_iter().chain(&raw.second).zip(&mut next) {
+                // A full socket is tried again: whoever waits on the other one is served first.
+                if fdpass::try_send_fds(socket, &bytes[*at..=*at], &[]).is_ok() {
+                    *at = (*at + 1) % bytes.len();
+                }
             }
-            at = (at + 1) % bytes.len();
         });
     };
     let case = Case::new(GROUP, "in-pieces-of-one-byte", ALL, deed, |_| works());
