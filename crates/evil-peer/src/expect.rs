@@ -87,6 +87,8 @@ pub enum Then {
     FindsOut,
     /// The same, if the lie is seen at all.
     MayFindOut,
+    /// One look at its socket does not read all that lies there, and the next ones go on.
+    LooksBounded,
     /// What it sends comes back to itself.
     HearsItself,
 }

@@ -9,8 +9,9 @@ use std::{
 use super::Case;
 use crate::{
     expect::{End, Expect, Then, gives, takes},
-    frames::{CONTROL, DATA, FINISHED, ROOM, bell},
+    frames::{CONTROL, DATA, FINISHED, ROOM, accept, bell},
     kind::{ALL, Kind, RECEIVING},
+    offer::Offer,
     raw::{Evil, Raw},
     segment::{SLOTS, TAIL},
     wire,
@@ -44,8 +45,23 @@ pub(super) fn add(cases: &mut Vec<Case>) {
             cases.push(Case::new(GROUP, format!("{name}-{many}-while-it-works"), ALL, works, expect));
         }
     }
+    one_look(cases);
     descriptors(cases);
     publishing(cases);
+}
+
+/// More than one look may read lies in the socket when the connection opens; a message that would be seen is the last of it.
+fn one_look(cases: &mut Vec<Case>) {
+    let deed = |evil: Evil| {
+        let offer = Offer::new(evil.kind);
+        let raw = evil.meet(offer, wire::send);
+        let all = [accept(), bell(DATA, 0, 0).repeat(300), bell(CONTROL, 7, 9)].concat();
+        wire::send(&raw.stream, &all, &[]);
+        raw.until_over();
+    };
+    // The ring of the stream is the one that a server empties.
+    let kinds = &[Kind::Consumer, Kind::DuplexServer];
+    cases.push(Case::new(GROUP, "more-than-a-look-reads", kinds, deed, |_| Expect::Opens(Then::LooksBounded)));
 }
 
 /// Both, each in a copy of its own. The other end of the second is given up: it would never end.

@@ -61,6 +61,12 @@ pub(crate) fn use_it(mut open: Open, then: &Then) {
                 gives_up(&mut open, rule);
             }
         }
+        Then::LooksBounded => {
+            let consumer = open.halves().1.expect("a half that receives");
+            assert_eq!(consumer.recv_control(), Ok(None), "everything was read at once");
+            let message = consumer.recv_control().expect("no end").expect("the rest is read by the next look");
+            assert_eq!((message.write_position, message.read_position), (7, 9));
+        }
         Then::HearsItself => {
             let (Some(producer), Some(consumer)) = open.halves() else { panic!("both halves") };
             for n in 0..100 {
