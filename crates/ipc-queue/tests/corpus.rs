@@ -11,7 +11,7 @@ fn replay(target: &str, run: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let mut inputs: Vec<_> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
-    assert!(inputs.len() >= 10, "only {} inputs", inputs.len());
+    assert!(inputs.len() >= 20, "only {} inputs", inputs.len());
     for input in inputs {
         let bytes = fs::read(&input).unwrap();
         assert!(catch_unwind(|| run(&bytes)).is_ok(), "{target}: {}", input.display());
