@@ -460,7 +460,8 @@ impl<S: HalfSide> Half<S> {
     /// Whether the peer is there, as far as can be known now.
     pub(crate) fn is_connected(&mut self) -> bool {
         let asked = self.check_guard().and_then(|()| self.ask(Some(Duration::ZERO), None));
-        asked.is_ok() && !matches!(self.ended, Some(Unready::Disconnected))
+        // Not by `ended`: a ring that was finished has its end before the peer is gone.
+        asked.is_ok_and(|seen| !seen.died) && !self.doorbell.hung_up()
     }
 
     pub(crate) fn take_control(&mut self) -> Result<Option<ControlMessage>, Unready> {

@@ -639,6 +639,29 @@ fn half_a_bell_and_the_end_is_the_end_after_everything_was_delivered() {
     }
 }
 
+#[test]
+fn an_end_by_word_does_not_hide_that_the_peer_is_gone() {
+    let alone = alone("an_end_by_word_does_not_hide_that_the_peer_is_gone");
+    for kind in CONSUMING {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        raw.segment.set(FINISHED, 1);
+        assert_eq!(end.consumer().pop(), Err(RecvError::Finished), "{kind:?}");
+        assert!(end.consumer().is_connected(), "{kind:?}: still there");
+        raw.to_consumer().shutdown(Shutdown::Both).unwrap();
+        (0..2).for_each(|_| assert!(!end.consumer().is_connected(), "{kind:?}: gone"));
+        assert_eq!(end.consumer().pop(), Err(RecvError::Finished), "{kind:?}");
+    }
+    for kind in PRODUCING {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        end.producer().finish().unwrap();
+        assert!(end.producer().is_connected(), "{kind:?}: still there");
+        raw.to_producer().shutdown(Shutdown::Both).unwrap();
+        (0..2).for_each(|_| assert!(!end.producer().is_connected(), "{kind:?}: gone"));
+        assert_eq!(end.producer().push(1).map_err(|error| error.kind), Err(XmitErrorKind::Closed), "{kind:?}");
+    }
+    alone.assert_nothing_left("an end by word");
+}
+
 /// How the raw peer breaks a rule.
 type Break = fn(&Raw);
 
