@@ -139,9 +139,10 @@ impl Drop for Processes {
 }
 
 impl Kept {
-    /// SIGKILL, since a stopped process hears nothing else. What is gone already is no error.
+    /// SIGKILL, since a stopped process hears nothing else. What is gone already is no error. The last one first: a client that finds
+    /// the server gone would say so.
     fn clear(&mut self) {
-        for mut child in self.children.drain(..) {
+        for mut child in self.children.drain(..).rev() {
             let _ = child.kill();
             let _ = child.wait();
         }
