@@ -1,7 +1,9 @@
-//! Frames and bells as bytes: `docs/protocol.md`, version 1.
+//! Frames and bells as bytes: `docs/protocol.md`, version 2.
 
 /// The mark of the byte order.
 pub const ORDER: u32 = 0x0102_0304;
+/// The version of the protocol.
+pub const VERSION: u16 = 2;
 /// The kind of a Hello.
 pub const HELLO: u16 = 1;
 /// The kind of an Accept.
@@ -78,7 +80,7 @@ fn header(magic: [u8; 4], order: u32, kind: u16, version: u16, length: u32) -> V
 
 /// Any frame.
 pub fn frame(kind: u16, body: &[u8]) -> Vec<u8> {
-    let mut bytes = header(*b"mnpf", ORDER, kind, 1, body.len() as u32);
+    let mut bytes = header(*b"mnpf", ORDER, kind, VERSION, body.len() as u32);
     bytes.extend(body);
     bytes
 }

@@ -19,12 +19,8 @@ pub const ALL: &[Kind] = &[Kind::Consumer, Kind::Producer, Kind::DuplexServer, K
 pub const RECEIVING: &[Kind] = &[Kind::Consumer, Kind::DuplexServer, Kind::DuplexClient];
 /// The ends that send.
 pub const SENDING: &[Kind] = &[Kind::Producer, Kind::DuplexServer, Kind::DuplexClient];
-/// The ends with both halves.
+/// The ends with both halves, which expect a socket beside the segment.
 pub const DUPLEX: &[Kind] = &[Kind::DuplexServer, Kind::DuplexClient];
-/// The ends that expect a second socket from their peer.
-pub const SERVER: &[Kind] = &[Kind::DuplexServer];
-/// The ends that expect one descriptor.
-pub const ONE_DESCRIPTOR: &[Kind] = &[Kind::Consumer, Kind::Producer, Kind::DuplexClient];
 
 impl Kind {
     /// Its name as an argument.
@@ -73,7 +69,7 @@ impl Kind {
 
     /// Descriptors due with its peer's Hello.
     pub fn descriptors_due(self) -> u64 {
-        1 + u64::from(self == Self::DuplexServer)
+        1 + u64::from(DUPLEX.contains(&self))
     }
 
     /// Bytes of its peer's segment, as a correct Hello announces them.

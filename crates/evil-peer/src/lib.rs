@@ -11,4 +11,5 @@ pub mod offer;
 pub mod raw;
 pub mod segment;
 pub mod things;
+pub mod unanswered;
 pub mod wire;

@@ -3,7 +3,7 @@
 use std::os::{fd::OwnedFd, unix::net::UnixStream};
 
 use crate::{
-    frames::{HELLO, Hello, ORDER, accept},
+    frames::{HELLO, Hello, ORDER, VERSION, accept},
     kind::Kind,
     segment::{SLOTS, Segment, TAIL, WAKE_HEAD},
     wire,
@@ -24,9 +24,9 @@ pub struct Offer {
     pub behind: Vec<u8>,
     /// The mapping behind the first descriptor, as it was made at first.
     pub segment: Segment,
-    /// This side of the second socket, if it makes one.
-    pub second: Option<UnixStream>,
-    /// A copy of the other side of it, that the honest end gets.
+    /// Where the honest end rings for the second ring.
+    pub inbox: Option<UnixStream>,
+    /// A copy of the other end of it, that the honest end gets.
     pub shared: Option<UnixStream>,
 }
 
@@ -35,21 +35,21 @@ impl Offer {
     pub fn new(kind: Kind) -> Self {
         let (segment, fd) = Segment::new(kind.peer_size());
         let mut fds = vec![fd];
-        let (mut second, mut shared) = (None, None);
-        if kind == Kind::DuplexServer {
+        let (mut inbox, mut shared) = (None, None);
+        if kind.descriptors_due() == 2 {
             let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
             shared = Some(theirs.try_clone().expect("a copy of a socket"));
-            second = Some(ours);
+            inbox = Some(ours);
             fds.push(theirs.into());
         }
         let hello = Hello {
             magic: *b"mnpf",
             order: ORDER,
             kind: HELLO,
-            version: 1,
+            version: VERSION,
             length: None,
-            version_min: 1,
-            version_max: 1,
+            version_min: VERSION,
+            version_max: VERSION,
             features: 0,
             role: u8::from(kind.is_client()),
             direction: [0, 2, 1][kind.direction() as usize],
@@ -63,7 +63,7 @@ impl Offer {
             name: b"raw".to_vec(),
             lengths: None,
         };
-        Self { kind, hello, fds, instead: None, behind: Vec::new(), segment, second, shared }
+        Self { kind, hello, fds, instead: None, behind: Vec::new(), segment, inbox, shared }
     }
 
     /// Both positions of its own ring begin there.

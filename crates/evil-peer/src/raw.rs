@@ -77,9 +77,11 @@ pub struct Raw {
     pub kind: Kind,
     /// The socket of the client's ring.
     pub stream: UnixStream,
-    /// The socket of the server's ring.
+    /// To ring for the server's ring.
     pub second: Option<UnixStream>,
-    /// The very end of the second socket that the honest end has.
+    /// Where the honest end rings for the server's ring.
+    pub inbox: Option<UnixStream>,
+    /// The very socket at which it does so.
     pub shared: Option<UnixStream>,
     /// This side's segment.
     pub segment: Segment,
@@ -98,20 +100,30 @@ pub struct Raw {
 impl Raw {
     fn new(evil: Evil, offer: Offer, came: &mut Came) -> Self {
         let Evil { kind, stream } = evil;
-        assert_eq!(came.fds.len(), if kind == Kind::DuplexClient { 2 } else { 1 });
-        let Offer { hello, segment, mut second, shared, .. } = offer;
-        if kind == Kind::DuplexClient {
-            second = came.fds.pop().map(UnixStream::from);
-        }
+        assert_eq!(came.fds.len() as u64, kind.descriptors_due());
+        let Offer { hello, segment, inbox, shared, .. } = offer;
+        let second = came.fds.drain(1..).next().map(UnixStream::from);
         let theirs = came.fds.pop().expect("a segment");
         let start = came.field(32);
         segment.set(HEAD, start);
         segment.set(WAKE_TAIL, start);
         let seen = ReadOnly::new(&theirs);
-        Self { kind, stream, second, shared, segment, theirs, seen, head: start, tail: hello.start, silent: false }
+        Self {
+            kind,
+            stream,
+            second,
+            inbox,
+            shared,
+            segment,
+            theirs,
+            seen,
+            head: start,
+            tail: hello.start,
+            silent: false,
+        }
     }
 
-    /// The socket of the ring that the honest end empties.
+    /// To ring for the ring that the honest end empties.
     pub fn to_consumer(&self) -> &UnixStream {
         match (self.kind, &self.second) {
             (Kind::DuplexClient, Some(second)) => second,
@@ -119,7 +131,7 @@ impl Raw {
         }
     }
 
-    /// The socket of the ring that the honest end fills.
+    /// To ring for the ring that the honest end fills.
     pub fn to_producer(&self) -> &UnixStream {
         match (self.kind, &self.second) {
             (Kind::DuplexServer, Some(second)) => second,

@@ -6,9 +6,10 @@ use std::{
     net::{TcpListener, TcpStream},
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
+        linux::net::SocketAddrExt,
         unix::{
             fs::OpenOptionsExt,
-            net::{UnixDatagram, UnixListener, UnixStream},
+            net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
         },
     },
     time::Duration,
@@ -122,6 +123,13 @@ pub const NO_SOCKETS: &[(&str, MakeSocket)] = &[
         std::fs::remove_file(&path).expect("no name is left");
         listener.into()
     }),
+    // Who hears its bells took no part in this.
+    ("connected-to-a-service", || service().0.into()),
+    ("connected-to-a-service-without-a-path", || {
+        let address = SocketAddr::from_abstract_name(format!("evil-peer-{}", std::process::id())).expect("an address");
+        let _listener = UnixListener::bind_addr(&address).expect("a listener");
+        UnixStream::connect_addr(&address).expect("a service").into()
+    }),
     ("tcp-connected", || {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         TcpStream::connect(listener.local_addr().expect("an address")).expect("loopback").into()
@@ -133,6 +141,15 @@ pub const NO_SOCKETS: &[(&str, MakeSocket)] = &[
     ("path-only", || reopened(bare_memfd(BARE, true), OFlags::PATH)),
     ("memfd", || memfd(BARE, seals(), true)),
 ];
+
+/// What has connected to a path, and what was accepted there.
+pub fn service() -> (UnixStream, UnixStream) {
+    let path = std::env::temp_dir().join(format!("evil-peer-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&path).expect("a listener");
+    let stream = UnixStream::connect(&path).expect("a service");
+    std::fs::remove_file(&path).expect("no name is left");
+    (stream, listener.accept().expect("a client").0)
+}
 
 /// How long a lingering socket holds whoever closes it last.
 pub const HELD: Duration = Duration::from_secs(20);

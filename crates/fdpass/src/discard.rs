@@ -1,22 +1,48 @@
 //! Closing what nobody asked for.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::{
+    errno::Errno,
     libc,
-    sys::socket::{getsockopt, setsockopt, sockopt::Linger},
+    sys::socket::{Shutdown, getsockopt, setsockopt, shutdown, sockopt::Linger},
 };
+
+use crate::control;
 
 /// Closes descriptors that a peer sent and that are not wanted, without waiting as its sockets may ask for.
 ///
 /// A socket with `SO_LINGER` (socket(7)) keeps the last one that closes it inside close(2) until its data is acknowledged,
 /// as long as its sender likes: such a socket is told not to linger first. [`recv_fds`](crate::recv_fds) does so with the
 /// descriptors of a message that it refuses.
+///
+/// Not every close can be kept from waiting: that of a file on a FUSE file system waits for the process behind it, and a socket
+/// that lingers may be locked by a process that is inside a call on it.
 pub fn discard(fds: impl IntoIterator<Item = OwnedFd>) {
     for fd in fds {
         // What is no socket does not linger.
         if getsockopt(&fd.as_fd(), Linger).is_ok_and(|linger| linger.l_onoff != 0) {
             let _ = setsockopt(&fd.as_fd(), Linger, &libc::linger { l_onoff: 0, l_linger: 0 });
+        }
+    }
+}
+
+/// Ends a stream socket for good, before it is closed: shuts it down both ways and [discards](discard) the descriptors of what was not
+/// read, which close(2) would close as their sender likes.
+///
+/// The peer can still read what was sent to it, and then finds the end, also while other processes have copies of this socket.
+pub fn hang_up(stream: impl AsFd) {
+    let stream = stream.as_fd();
+    if shutdown(stream.as_raw_fd(), Shutdown::Both).is_err() {
+        // Nobody may send any more; or the peer still can, and this would never end.
+        return;
+    }
+    let mut buffer = [0; 4096];
+    loop {
+        match control::receive(stream, &mut buffer, libc::MSG_DONTWAIT) {
+            Ok(delivery) if delivery.len > 0 => discard(delivery.fds),
+            Err(Errno::EINTR) => {}
+            _ => return,
         }
     }
 }

@@ -39,10 +39,10 @@ impl<T> Consumer<T> {
     {
         const { assert_fits::<T>() };
         let met = meet::<T>(stream, Role::Server, Direction::Consume, options)?;
-        let Met { connection, barrier, stream, theirs, .. } = met;
+        let Met { connection, barrier, first, theirs, .. } = met;
         Ok(Self::from_parts(Half::new(
             connection.into(),
-            stream,
+            first,
             barrier,
             options.wait,
             theirs.slot_count,

@@ -85,9 +85,15 @@ fn wait_blindly(errno: Errno, with_stop: bool, at_most: Option<Duration>) -> See
     Seen { readable: true, died: false, stopped: with_stop && errno != Errno::NOMEM }
 }
 
+/// The sockets of one ring: the peer rings at `inbox`, this side at `outbox`, or at `inbox` too.
+///
+/// Reading takes a lock of the socket, and a process that reads the same socket can keep it for as long as it likes, by memory whose
+/// page faults it answers itself (userfaultfd(2)): `MSG_DONTWAIT` waits for that lock all the same. So nothing is ever read from
+/// a socket that came from the peer; writing takes no such lock.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
-    socket: UnixStream,
+    inbox: UnixStream,
+    outbox: Option<UnixStream>,
     /// A message of which only the first `sent` bytes went out.
     outgoing: [u8; MESSAGE],
     sent: usize,
@@ -99,9 +105,20 @@ pub(crate) struct Doorbell {
 }
 
 impl Doorbell {
-    pub(crate) fn new(socket: UnixStream) -> Self {
+    /// For a stream whose two ends are the two processes' own.
+    pub(crate) fn over(stream: UnixStream) -> Self {
+        Self::new(stream, None)
+    }
+
+    /// `inbox` is the end of a pair that this side made and kept, `outbox` one that the peer made and gave.
+    pub(crate) fn between(inbox: UnixStream, outbox: UnixStream) -> Self {
+        Self::new(inbox, Some(outbox))
+    }
+
+    fn new(inbox: UnixStream, outbox: Option<UnixStream>) -> Self {
         Self {
-            socket,
+            inbox,
+            outbox,
             outgoing: [0; MESSAGE],
             sent: MESSAGE,
             incoming: [0; MESSAGE],
@@ -111,8 +128,13 @@ impl Doorbell {
         }
     }
 
-    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// Readable when the peer has rung.
+    pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
+        self.inbox.as_fd()
+    }
+
+    fn outbox(&self) -> BorrowedFd<'_> {
+        self.outbox.as_ref().map_or(self.inbox.as_fd(), AsFd::as_fd)
     }
 
     /// Sends one message, behind the rest of one that went out in part.
@@ -135,7 +157,7 @@ impl Doorbell {
 
     fn send_rest(&mut self) -> Rung {
         while self.sent < MESSAGE {
-            match fdpass::try_send_fds(&self.socket, &self.outgoing[self.sent..], &[]) {
+            match fdpass::try_send_fds(self.outbox(), &self.outgoing[self.sent..], &[]) {
                 Ok(sent) => self.sent += sent,
                 Err(fdpass::Error::WouldBlock) => return Rung::Crowded,
                 Err(error) => {
@@ -158,7 +180,9 @@ impl Doorbell {
     /// socket is news that needs no message.
     fn shut_down(&self) {
         // Where that is denied too, the peer learns of it when this half is dropped.
-        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
+        for socket in [self.inbox(), self.outbox()] {
+            let _ = rustix::net::shutdown(socket, Shutdown::Both);
+        }
     }
 
     /// Waits for news on the socket, of the peer's death, or on `stop`, and returns at the latest after `at_most`, or at any
@@ -170,7 +194,7 @@ impl Doorbell {
         at_most: Option<Duration>,
     ) -> Seen {
         let timeout = at_most.and_then(|time| Timespec::try_from(time).ok());
-        let socket = self.socket.as_fd();
+        let socket = self.inbox();
         // What is not there stands as the socket with no events asked for, and its hang-up is not taken for another's.
         let watch = |fd: Option<BorrowedFd<'_>>| fd.map_or(PollFlags::empty(), |_| PollFlags::IN);
         let mut fds = [
@@ -193,7 +217,7 @@ impl Doorbell {
         let mut buffer = [0; MESSAGE * MESSAGES_A_READ];
         for _ in 0..READS {
             // None is wanted: whatever comes with a bell is closed.
-            match fdpass::try_recv_fds(&self.socket, &mut buffer, 0) {
+            match fdpass::try_recv_fds(&self.inbox, &mut buffer, 0) {
                 Ok(received) => self.parse(&buffer[..received.len])?,
                 Err(fdpass::Error::WouldBlock) => return Ok(()),
                 // JUDGE control: a bell carries no descriptors.
@@ -241,6 +265,14 @@ impl Doorbell {
     /// The newest control message that was taken, once.
     pub(crate) fn take_control(&mut self) -> Option<ControlMessage> {
         self.control.take()
+    }
+
+    /// Tells the peer that nobody listens any more, whoever else may have copies of these sockets.
+    pub(crate) fn hang_up(&self) {
+        if let Some(outbox) = &self.outbox {
+            let _ = rustix::net::shutdown(outbox, Shutdown::Both);
+        }
+        fdpass::hang_up(&self.inbox);
     }
 
     /// Whether the socket has ended.

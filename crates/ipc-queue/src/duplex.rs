@@ -24,11 +24,11 @@ where
     T: Element,
 {
     const { assert_fits::<T>() };
-    let Met { connection, barrier, stream, second, ours, theirs } = meet::<T>(stream, role, Direction::Both, options)?;
+    let Met { connection, barrier, first, second, ours, theirs } = meet::<T>(stream, role, Direction::Both, options)?;
     let second = second.ok_or(Error::Disconnected)?;
     let (sending, receiving) = match role {
-        Role::Client => (stream, second),
-        Role::Server => (second, stream),
+        Role::Client => (first, second),
+        Role::Server => (second, first),
     };
     let connection = Arc::new(connection);
     let (wait, shared) = (options.wait, Arc::clone(&connection));

@@ -1,4 +1,4 @@
-//! The frames of the handshake as bytes: `docs/protocol.md`, version 1.
+//! The frames of the handshake as bytes: `docs/protocol.md`, version 2.
 
 use crate::{Reason, Refused};
 
@@ -6,8 +6,8 @@ pub(crate) const MAGIC: [u8; 4] = *b"mnpf";
 /// Written in native byte order, so the other order shows.
 pub(crate) const ORDER: u32 = 0x0102_0304;
 /// The versions of the protocol that this code speaks.
-pub(crate) const VERSION_MIN: u16 = 1;
-pub(crate) const VERSION_MAX: u16 = 1;
+pub(crate) const VERSION_MIN: u16 = 2;
+pub(crate) const VERSION_MAX: u16 = 2;
 pub(crate) const HEADER: usize = 16;
 pub(crate) const LONGEST_BODY: usize = 1024;
 
@@ -239,8 +239,8 @@ mod tests {
 
     fn example() -> Hello {
         Hello {
-            version_min: 1,
-            version_max: 1,
+            version_min: 2,
+            version_max: 2,
             features: FEATURE_MEMBARRIER,
             role: 0,
             direction: Direction::Produce as u8,
@@ -262,12 +262,12 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn the_bytes_of_version_1_never_change() {
-        let hello = "6d6e706604030201010001003b000000\
-             0100010001000000000101000800000040000000000000000004000000000000000000000000000007040000000000007\
+    fn the_bytes_of_version_2_never_change() {
+        let hello = "6d6e706604030201010002003b000000\
+             0200020001000000000101000800000040000000000000000004000000000000000000000000000007040000000000007\
              1756f74652f3165746830";
-        let accept = "6d6e7066040302010200010000000000";
-        let reject = "6d6e7066040302010300010018000000090000000000000008000000000000001000000000000000";
+        let accept = "6d6e7066040302010200020000000000";
+        let reject = "6d6e7066040302010300020018000000090000000000000008000000000000001000000000000000";
         let refused = Refused::new(Reason::ElementSize, 8u64, 16u64);
         let page: String = include_str!("../../../docs/protocol.md").split_whitespace().collect();
         for (frame, bytes) in

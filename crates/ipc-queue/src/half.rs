@@ -1,7 +1,7 @@
 //! One half of a connection, the sending or the receiving one: everything but the slots.
 
 use std::{
-    os::{fd::BorrowedFd, unix::net::UnixStream},
+    os::fd::BorrowedFd,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -162,7 +162,7 @@ pub(crate) struct Half<S: HalfSide> {
 impl<S: HalfSide> Half<S> {
     pub(crate) fn new(
         connection: Arc<Connection>,
-        socket: UnixStream,
+        doorbell: Doorbell,
         barrier: Barrier,
         wait: Wait,
         count: u64,
@@ -171,7 +171,7 @@ impl<S: HalfSide> Half<S> {
         let end = End::new(Shared::new(connection), barrier, count, start);
         Self {
             end,
-            doorbell: Doorbell::new(socket),
+            doorbell,
             wait,
             pause: S::pause(),
             bursts: Bursts::new(),
@@ -186,7 +186,7 @@ impl<S: HalfSide> Half<S> {
     }
 
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
-        self.doorbell.socket()
+        self.doorbell.inbox()
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -552,6 +552,15 @@ impl Half<Sending> {
             }
         }
         self.end.theirs()
+    }
+}
+
+impl<S: HalfSide> Drop for Half<S> {
+    fn drop(&mut self) {
+        // A forked child's copies end nothing: the connection is its parent's.
+        if !self.is_forked() {
+            self.doorbell.hang_up();
+        }
     }
 }
 

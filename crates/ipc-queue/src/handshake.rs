@@ -100,10 +100,9 @@ impl Handshake {
         self.theirs.as_ref()
     }
 
-    /// Descriptors that the peer's Hello carries: its segment, and from a client that sends and receives the second socket.
+    /// Descriptors that the peer's Hello carries: its segment and, both ways, one end of a pair of sockets.
     fn descriptors_due(&self) -> usize {
-        let both_ways = self.ours.direction == Direction::Both as u8;
-        if self.role == Role::Server && both_ways { 2 } else { 1 }
+        if self.ours.direction == Direction::Both as u8 { 2 } else { 1 }
     }
 
     /// The frame that `action` asked to send is out.
@@ -263,8 +262,8 @@ mod tests {
 
     fn hello(role: Role) -> Hello {
         Hello {
-            version_min: 1,
-            version_max: 1,
+            version_min: 2,
+            version_max: 2,
             features: 0,
             role: role as u8,
             direction: 0,
@@ -279,9 +278,10 @@ mod tests {
     }
 
     fn feed(handshake: &mut Handshake, event: Event) {
-        let (peer, due) = match handshake.role {
-            Role::Client => (Role::Server, 1),
-            Role::Server => (Role::Client, 2),
+        let due = 2;
+        let peer = match handshake.role {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
         };
         match event {
             HelloOk => handshake.received(Frame::Hello(hello(peer)), due),

@@ -19,7 +19,7 @@ use crate::{
     Credentials, Error, Options, Reason, Refused, Role,
     barrier::{self, Barrier},
     connection::{About, Connection},
-    doorbell::BLIND,
+    doorbell::{BLIND, Doorbell},
     frames::{
         Direction, FEATURE_MEMBARRIER, Frame, FrameHeader, HEADER, Hello, LONGEST_BODY, VERSION_MAX, VERSION_MIN,
     },
@@ -37,10 +37,10 @@ const MOST_DESCRIPTORS: usize = 2;
 pub(crate) struct Met {
     pub(crate) connection: Connection,
     pub(crate) barrier: Barrier,
-    /// The stream given: the ring of the client, or the only one.
-    pub(crate) stream: UnixStream,
-    /// The ring of the server, where there are two.
-    pub(crate) second: Option<UnixStream>,
+    /// For the ring of the client, or the only one.
+    pub(crate) first: Doorbell,
+    /// For the ring of the server, where there are two.
+    pub(crate) second: Option<Doorbell>,
     pub(crate) ours: Hello,
     pub(crate) theirs: Hello,
 }
@@ -51,10 +51,11 @@ pub(crate) fn meet<T>(stream: UnixStream, role: Role, direction: Direction, opti
     let membarrier = barrier::register() && !options.force_fence;
     let mut meeting = Meeting::new::<T>(stream, role, direction, membarrier, options)?;
     let deadline = Instant::now().checked_add(options.handshake_timeout);
-    loop {
-        match meeting.step()? {
-            Step::Wait(interest) => meeting.wait(interest, deadline, options.handshake_timeout)?,
-            Step::Done => return meeting.finish(),
+    match meeting.run(deadline, options.handshake_timeout) {
+        Ok(()) => meeting.finish(),
+        Err(error) => {
+            meeting.hang_up();
+            Err(error)
         }
     }
 }
@@ -75,11 +76,14 @@ struct Meeting {
     outgoing: Vec<u8>,
     /// What goes with its first byte.
     attached: Vec<OwnedFd>,
-    inbox: Vec<u8>,
+    incoming: Vec<u8>,
     arrived: Strangers,
     own: Option<Segment>,
     peer: Option<Segment>,
-    second: Option<UnixStream>,
+    /// One end of a pair that this side made: what the peer rings there is heard here.
+    inbox: Option<UnixStream>,
+    /// One end of the peer's pair, to ring there.
+    outbox: Option<UnixStream>,
     pidfd: Option<OwnedFd>,
     /// Reported only if the peer has not said why.
     broken: Option<Error>,
@@ -124,14 +128,29 @@ impl Meeting {
             peer_credentials,
             outgoing: Vec::new(),
             attached: Vec::new(),
-            inbox: Vec::new(),
+            incoming: Vec::new(),
             arrived: Strangers(Vec::new()),
             own: None,
             peer: None,
-            second: None,
+            inbox: None,
+            outbox: None,
             pidfd: None,
             broken: None,
         })
+    }
+
+    fn run(&mut self, deadline: Option<Instant>, after: Duration) -> Result<(), Error> {
+        loop {
+            match self.step()? {
+                Step::Wait(interest) => self.wait(interest, deadline, after)?,
+                Step::Done => return Ok(()),
+            }
+        }
+    }
+
+    /// What the peer has sent and nobody will read is given up without waiting for it.
+    fn hang_up(&self) {
+        [Some(&self.stream), self.inbox.as_ref()].into_iter().flatten().for_each(fdpass::hang_up);
     }
 
     /// Goes on until it has to wait.
@@ -198,9 +217,9 @@ impl Meeting {
         segment.start(Word::Tail, Word::WakeHead, self.ours.start);
         self.own = Some(segment);
         self.attached.push(fd);
-        if self.ours.role == Role::Client as u8 && self.ours.direction == Direction::Both as u8 {
-            let (ours, theirs) = UnixStream::pair().map_err(Error::io("making the second socket"))?;
-            self.second = Some(ours);
+        if self.ours.direction == Direction::Both as u8 {
+            let (inbox, theirs) = UnixStream::pair().map_err(Error::io("making the second ring's sockets"))?;
+            self.inbox = Some(inbox);
             self.attached.push(theirs.into());
         }
         Ok(())
@@ -239,7 +258,7 @@ impl Meeting {
     /// Receives one frame, no byte more. `false`: it is not all there yet.
     fn receive(&mut self) -> Result<bool, Error> {
         loop {
-            let header = match self.inbox.first_chunk::<HEADER>() {
+            let header = match self.incoming.first_chunk::<HEADER>() {
                 Some(header) => match FrameHeader::parse(header) {
                     Ok(header) => Some(header),
                     Err(refused) => return self.refused_input(refused),
@@ -248,11 +267,11 @@ impl Meeting {
             };
             let due = HEADER + header.map_or(0, |header| header.length);
             if let Some(header) = header
-                && self.inbox.len() == due
+                && self.incoming.len() == due
             {
                 return self.accept_frame(header).map(|()| true);
             }
-            match self.read(due - self.inbox.len()) {
+            match self.read(due - self.incoming.len()) {
                 Ok(()) => {}
                 Err(Unread::NotYet) => return Ok(false),
                 Err(Unread::Refused(refused)) => return self.refused_input(refused),
@@ -262,7 +281,7 @@ impl Meeting {
     }
 
     fn refused_input(&mut self, refused: Refused) -> Result<bool, Error> {
-        self.inbox.clear();
+        self.incoming.clear();
         self.arrived.clear();
         if self.broken.is_some() {
             return Err(Error::Refused(refused));
@@ -272,8 +291,8 @@ impl Meeting {
     }
 
     fn accept_frame(&mut self, header: FrameHeader) -> Result<(), Error> {
-        let frame = Frame::parse(header.kind, &self.inbox[HEADER..]);
-        self.inbox.clear();
+        let frame = Frame::parse(header.kind, &self.incoming[HEADER..]);
+        self.incoming.clear();
         // Nobody hears us any more. Of what the peer had said, only the reason is still of use; it could go on talking for ever.
         if let Some(broken) = self.broken.take_if(|_| !matches!(frame, Ok(Frame::Reject(_)))) {
             return Err(broken);
@@ -300,7 +319,7 @@ impl Meeting {
         let room = MOST_DESCRIPTORS - self.arrived.0.len();
         match fdpass::try_recv_fds(&self.stream, &mut buffer[..length], room) {
             Ok(received) => {
-                self.inbox.extend(&buffer[..received.len]);
+                self.incoming.extend(&buffer[..received.len]);
                 self.arrived.0.extend(received.fds);
                 self.pidfd = self.pidfd.take().or(received.pidfd);
                 Ok(())
@@ -334,14 +353,12 @@ impl Meeting {
         let (Some(hello), Some(segment)) = (self.handshake.peer(), self.arrived.0.first()) else {
             return Err(Refused::new(Reason::DescriptorsMissing, 1u64, 0u64));
         };
-        if let Some(second) = self.arrived.0.get(1) {
-            check_stream(second).map_err(|_| Refused::new(Reason::Socket, 0u64, 0u64))?;
+        if let Some(outbox) = self.arrived.0.get(1) {
+            check_end_of_pair(outbox).map_err(|_| Refused::new(Reason::Socket, 0u64, 0u64))?;
         }
         let peer = Segment::adopt(segment, hello.geometry())
             .map_err(|flaw| Refused::new(flaw.reason, flaw.here, flaw.there))?;
-        if let Some(second) = self.arrived.0.drain(1..).next() {
-            self.second = Some(UnixStream::from(second));
-        }
+        self.outbox = self.arrived.0.drain(1..).next().map(UnixStream::from);
         self.peer = Some(peer);
         Ok(())
     }
@@ -361,7 +378,9 @@ impl Meeting {
             peer_credentials: self.peer_credentials,
         };
         let connection = Connection::new(own, peer, self.guard, self.pidfd, about);
-        Ok(Met { connection, barrier, stream: self.stream, second: self.second, ours: self.ours, theirs })
+        let first = Doorbell::over(self.stream);
+        let second = self.inbox.zip(self.outbox).map(|(inbox, outbox)| Doorbell::between(inbox, outbox));
+        Ok(Met { connection, barrier, first, second, ours: self.ours, theirs })
     }
 }
 
@@ -393,6 +412,17 @@ fn failed(doing: &'static str, error: fdpass::Error) -> Error {
     match error.kind() {
         BrokenPipe | ConnectionReset | UnexpectedEof => Error::Disconnected,
         _ => Error::io(doing)(error),
+    }
+}
+
+/// A Unix stream socket whose other end has no name: a service has one, and would take bells for a message of this process.
+fn check_end_of_pair(socket: impl AsFd) -> Result<(), Error> {
+    check_stream(&socket)?;
+    match rustix::net::getpeername(&socket) {
+        Ok(None) => Ok(()),
+        // An address without a name is its family, unix(7).
+        Ok(Some(address)) if address.addr_len() as usize == size_of::<AddressFamily>() => Ok(()),
+        _ => Err(Error::NotAUnixStream),
     }
 }
 

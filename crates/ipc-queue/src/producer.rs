@@ -39,8 +39,8 @@ impl<T> Producer<T> {
     {
         const { assert_fits::<T>() };
         let met = meet::<T>(stream, Role::Client, Direction::Produce, options)?;
-        let Met { connection, barrier, stream, ours, .. } = met;
-        Ok(Self::from_parts(Half::new(connection.into(), stream, barrier, options.wait, ours.slot_count, ours.start)))
+        let Met { connection, barrier, first, ours, .. } = met;
+        Ok(Self::from_parts(Half::new(connection.into(), first, barrier, options.wait, ours.slot_count, ours.start)))
     }
 
     pub(crate) fn from_parts(half: Half<Sending>) -> Self

@@ -10,6 +10,7 @@ use crate::{
     Consumer, Element, Producer, RecvError, Wait,
     barrier::Barrier,
     connection::{About, Connection},
+    doorbell::Doorbell,
     guard::Guard,
     half::Half,
     segment::{Geometry, Segment},
@@ -41,9 +42,9 @@ fn ends<T: Element>() -> (Producer<T>, Consumer<T>) {
     let sending = connection(&producers, &consumers, &ours);
     let receiving = connection(&consumers, &producers, &theirs);
     std::mem::forget((producers, consumers));
-    let half = Half::new(sending, ours, Barrier::Fence, Wait::Adaptive, CAPACITY, START);
+    let half = Half::new(sending, Doorbell::over(ours), Barrier::Fence, Wait::Adaptive, CAPACITY, START);
     let producer = Producer::from_parts(half);
-    let half = Half::new(receiving, theirs, Barrier::Fence, Wait::Adaptive, CAPACITY, START);
+    let half = Half::new(receiving, Doorbell::over(theirs), Barrier::Fence, Wait::Adaptive, CAPACITY, START);
     (producer, Consumer::from_parts(half))
 }
 

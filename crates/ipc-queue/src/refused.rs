@@ -48,7 +48,7 @@ pub enum Reason {
     SegmentSparse = 19,
     /// The segment could not be mapped; the peer's number is an errno.
     SegmentUnmappable = 20,
-    /// The second socket is not a connected Unix stream socket.
+    /// What was given to ring at is not one end of a pair of Unix stream sockets.
     Socket = 21,
     /// The peer could not make its own segment, or had some other trouble of its own; its number is an errno.
     Trouble = 22,
@@ -106,7 +106,7 @@ impl Reason {
             Self::SegmentSize => "the segment's size",
             Self::SegmentSparse => "the segment has holes",
             Self::SegmentUnmappable => "the segment cannot be mapped",
-            Self::Socket => "the second socket is not a connected unix stream socket",
+            Self::Socket => "the second socket is not one end of a pair of unix stream sockets",
             Self::Trouble => "one end could not go on",
         }
     }

@@ -18,6 +18,7 @@ F_ADD_SEALS, F_GET_SEALS = 1033, 1034
 SEALS = 0x1 | 0x2 | 0x4 | 0x10  # seal, shrink, grow, future write
 HEADER = struct.Struct("=4sIHHI")
 HELLO = struct.Struct("=HHIBBHIQQQBB6x")
+VERSION = 2
 HELLO_KIND, ACCEPT, REJECT = 1, 2, 3
 TAIL, HEAD, WAKE_TAIL, WAKE_HEAD, FINISHED = (4096 + offset for offset in (0, 128, 256, 384, 392))
 DATA, ROOM, DONE = 1, 2, 3
@@ -34,13 +35,13 @@ class Queue:
         self.bells = b""
         hello, fds = self.read_hello()
         (low, high, features, role, direction, layout, align, size, self.count, start, schema, _) = hello
-        assert low <= 1 <= high and role == 0 and direction == 1 and layout == 1, hello
+        assert low <= VERSION <= high and role == 0 and direction == 1 and layout == 1, hello
         assert size == ELEMENT and align == ELEMENT and self.count & (self.count - 1) == 0, hello
         assert len(fds) == 1, fds
         self.theirs = self.map_theirs(fds[0])
         self.head = self.rung = start
         self.own, own_fd = self.make_own(start)
-        self.send(HELLO_KIND, HELLO.pack(1, 1, 0, 1, 2, 1, ELEMENT, ELEMENT, 0, 0, 0, 6) + b"python", [own_fd])
+        self.send(HELLO_KIND, HELLO.pack(VERSION, VERSION, 0, 1, 2, 1, ELEMENT, ELEMENT, 0, 0, 0, 6) + b"python", [own_fd])
         os.close(own_fd)
         self.send(ACCEPT, b"")
         kind, body, fds = self.read_frame()
@@ -63,7 +64,7 @@ class Queue:
     def read_frame(self):
         header, fds = self.read_exactly(HEADER.size)
         magic, order, kind, version, length = HEADER.unpack(header)
-        assert magic == b"mnpf" and order == 0x01020304 and version == 1 and length <= 1024, header
+        assert magic == b"mnpf" and order == 0x01020304 and version == VERSION and length <= 1024, header
         body, more = self.read_exactly(length)
         return kind, body, fds + more
 
@@ -73,7 +74,7 @@ class Queue:
         return HELLO.unpack_from(body), fds
 
     def send(self, kind, body, fds=()):
-        frame = HEADER.pack(b"mnpf", 0x01020304, kind, 1, len(body)) + body
+        frame = HEADER.pack(b"mnpf", 0x01020304, kind, VERSION, len(body)) + body
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         assert self.socket.sendmsg([frame], control) == len(frame)
 

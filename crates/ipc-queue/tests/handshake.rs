@@ -8,9 +8,10 @@ use std::{
     net::Shutdown,
     os::{
         fd::{AsRawFd, OwnedFd},
+        linux::net::SocketAddrExt,
         unix::{
             fs::OpenOptionsExt,
-            net::{UnixDatagram, UnixStream},
+            net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
         },
     },
     thread,
@@ -25,6 +26,7 @@ use rustix::{
     net::{AddressFamily, SocketType},
 };
 
+const DUPLEX: &[Kind] = &[Kind::DuplexServer, Kind::DuplexClient];
 const SERVERS: &[Kind] = &[Kind::Consumer, Kind::DuplexServer];
 /// The ends whose peer has slots.
 const FILLED: &[Kind] = &[Kind::Consumer, Kind::DuplexServer, Kind::DuplexClient];
@@ -104,11 +106,11 @@ fn frames_of_something_else_are_refused() {
             numbers: |_| (0x0102_0304, 0x0403_0201),
         },
         Case {
-            what: "a frame of version 0",
+            what: "a frame of version 1",
             kinds: &Kind::ALL,
-            change: |offer| offer.hello.version = 0,
+            change: |offer| offer.hello.version = 1,
             reason: Version,
-            numbers: |_| (1, 0),
+            numbers: |_| (2, 1),
         },
         Case {
             what: "a body that is too long",
@@ -205,16 +207,16 @@ fn a_hello_that_does_not_fit_is_refused_with_both_numbers() {
         Case {
             what: "only later versions",
             kinds: &Kind::ALL,
-            change: |offer| (offer.hello.version_min, offer.hello.version_max) = (2, 3),
+            change: |offer| (offer.hello.version_min, offer.hello.version_max) = (3, 4),
             reason: Version,
-            numbers: |_| (1, 3),
+            numbers: |_| (2, 4),
         },
         Case {
             what: "only earlier versions",
             kinds: &Kind::ALL,
-            change: |offer| (offer.hello.version_min, offer.hello.version_max) = (0, 0),
+            change: |offer| (offer.hello.version_min, offer.hello.version_max) = (0, 1),
             reason: Version,
-            numbers: |_| (1, 0),
+            numbers: |_| (2, 1),
         },
         Case {
             what: "the same role",
@@ -440,18 +442,18 @@ fn a_wrong_number_of_descriptors_is_refused() {
             kinds: &Kind::ALL,
             change: |offer| offer.fds.clear(),
             reason: DescriptorsMissing,
-            numbers: |kind| (1 + u64::from(kind == Kind::DuplexServer), 0),
+            numbers: |kind| (1 + u64::from(kind.is_duplex()), 0),
         },
         Case {
             what: "no second socket",
-            kinds: &[Kind::DuplexServer],
+            kinds: DUPLEX,
             change: |offer| offer.fds.truncate(1),
             reason: DescriptorsMissing,
             numbers: |_| (2, 1),
         },
         Case {
             what: "one too many",
-            kinds: &[Kind::Consumer, Kind::Producer, Kind::DuplexClient],
+            kinds: &[Kind::Consumer, Kind::Producer],
             change: |offer| more_descriptors(offer, 2),
             reason: DescriptorsSurplus,
             numbers: |_| (1, 2),
@@ -713,18 +715,17 @@ fn a_regular_file_is_no_segment() {
 
 #[test]
 fn a_second_socket_that_could_not_carry_bells_is_refused() {
-    const SERVER: &[Kind] = &[Kind::DuplexServer];
     let cases = [
         Case {
             what: "a datagram socket",
-            kinds: SERVER,
+            kinds: DUPLEX,
             change: |offer| offer.fds[1] = UnixDatagram::pair().unwrap().0.into(),
             reason: Reason::Socket,
             numbers: |_| (0, 0),
         },
         Case {
             what: "a seqpacket socket",
-            kinds: SERVER,
+            kinds: DUPLEX,
             change: |offer| {
                 let flags = rustix::net::SocketFlags::CLOEXEC;
                 let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
@@ -735,7 +736,7 @@ fn a_second_socket_that_could_not_carry_bells_is_refused() {
         },
         Case {
             what: "a stream that is not connected",
-            kinds: SERVER,
+            kinds: DUPLEX,
             change: |offer| {
                 offer.fds[1] = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
             },
@@ -743,8 +744,15 @@ fn a_second_socket_that_could_not_carry_bells_is_refused() {
             numbers: |_| (0, 0),
         },
         Case {
+            what: "a stream that a service accepted",
+            kinds: DUPLEX,
+            change: |offer| offer.fds[1] = connected_to_a_service().into(),
+            reason: Reason::Socket,
+            numbers: |_| (0, 0),
+        },
+        Case {
             what: "a TCP socket",
-            kinds: SERVER,
+            kinds: DUPLEX,
             change: |offer| {
                 offer.fds[1] = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
             },
@@ -753,20 +761,27 @@ fn a_second_socket_that_could_not_carry_bells_is_refused() {
         },
         Case {
             what: "a pipe",
-            kinds: SERVER,
+            kinds: DUPLEX,
             change: |offer| offer.fds[1] = std::io::pipe().unwrap().0.into(),
             reason: Reason::Socket,
             numbers: |_| (0, 0),
         },
         Case {
             what: "another memfd",
-            kinds: SERVER,
+            kinds: DUPLEX,
             change: |offer| offer.fds[1] = memfd(SIZE, seals(), true),
             reason: Reason::Socket,
             numbers: |_| (0, 0),
         },
     ];
     refuse("a_second_socket_that_could_not_carry_bells_is_refused", &rig::options(), &cases);
+}
+
+fn connected_to_a_service() -> UnixStream {
+    let name = format!("memenpsf-a-service.{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(name).unwrap();
+    let _listener = UnixListener::bind_addr(&address).unwrap();
+    UnixStream::connect_addr(&address).unwrap()
 }
 
 #[test]

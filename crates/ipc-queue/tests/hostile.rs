@@ -577,7 +577,7 @@ fn a_consumer_that_asks_for_every_bell_and_hears_none_holds_nobody_up() {
             raw.segment.set(HEAD, n + 1);
         }
         assert_eq!(end.producer().stats().bells, 5000, "{kind:?}");
-        let bells = bells_in(raw.to_producer(), 1);
+        let bells = bells_in(raw.heard_from_producer(), 1);
         assert!((1..5000).contains(&bells), "{kind:?}: {bells} bells: the socket was never full");
         // Now there is room in the socket; positions that nobody comes to ask for nothing.
         for (n, lie) in (5000..).zip([0, 4999, 5000, 9000, 1 << 63, u64::MAX]) {
@@ -585,7 +585,7 @@ fn a_consumer_that_asks_for_every_bell_and_hears_none_holds_nobody_up() {
             assert_eq!(end.producer().push(n), Ok(()), "{kind:?}");
             raw.segment.set(HEAD, n + 1);
         }
-        assert_eq!(bells_in(raw.to_producer(), 1), 0, "{kind:?}");
+        assert_eq!(bells_in(raw.heard_from_producer(), 1), 0, "{kind:?}");
         drop((end, raw));
         alone.assert_nothing_left("bells that nobody hears");
     }
@@ -602,14 +602,14 @@ fn a_producer_that_asks_for_every_bell_and_hears_none_holds_nobody_up() {
             assert_eq!(end.consumer().pop(), Ok(n), "{kind:?}");
         }
         assert_eq!(end.consumer().stats().bells, 5000, "{kind:?}");
-        let bells = bells_in(raw.to_consumer(), 2);
+        let bells = bells_in(raw.heard_from_consumer(), 2);
         assert!((1..5000).contains(&bells), "{kind:?}: {bells} bells: the socket was never full");
         for (n, lie) in (5000..).zip([0, 4999, 5000, 9000, 1 << 63, u64::MAX]) {
             raw.segment.set(WAKE_HEAD, lie);
             raw.segment.publish(n, n + 1);
             assert_eq!(end.consumer().pop(), Ok(n), "{kind:?}");
         }
-        assert_eq!(bells_in(raw.to_consumer(), 2), 0, "{kind:?}");
+        assert_eq!(bells_in(raw.heard_from_consumer(), 2), 0, "{kind:?}");
         drop((end, raw));
         alone.assert_nothing_left("bells that nobody hears");
     }

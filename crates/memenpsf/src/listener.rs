@@ -18,7 +18,7 @@ use rustix::{
     fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock},
     io::Errno,
     net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with,
+        AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, socket_with,
         sockopt::{self, Timeout},
     },
 };
@@ -27,8 +27,9 @@ use crate::{Credentials, Element, Error, Interface, Options, Role};
 
 /// Waits for clients under a path in the file system.
 ///
-/// The path is removed when the listener is dropped, but not by a forked child, whose parent still listens there. After a SIGKILL it
-/// stays, and the next `bind` replaces it: a socket that nobody listens to, never a live one and never another kind of file.
+/// When the listener is dropped its path is removed, and whoever has connected and was not accepted is hung up on; but not by a forked
+/// child, whose parent still listens there. After a SIGKILL the path stays, and the next `bind` replaces it: a socket that nobody listens
+/// to, never a live one and never another kind of file.
 #[derive(Debug)]
 pub struct Listener {
     listener: UnixListener,
@@ -63,7 +64,7 @@ impl Listener {
         let accepting = |source| Error::Io { doing: "accepting a client", source };
         let (stream, _) = self.listener.accept().map_err(accepting)?;
         let credentials = fdpass::peer_credentials(&stream).map_err(|error| accepting(error.into()))?;
-        Ok(Pending { stream, credentials })
+        Ok(Pending { stream: Some(stream), credentials, owner: std::process::id() })
     }
 
     /// Where it listens.
@@ -89,14 +90,32 @@ impl Drop for Listener {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
             let _ = fs::remove_file(&self.path);
         }
+        self.hang_up();
+    }
+}
+
+impl Listener {
+    /// Who was not accepted may have sent what would hold up the close.
+    fn hang_up(&self) {
+        if rustix::net::shutdown(&self.listener, Shutdown::Both).is_err() {
+            // Waiting for clients would not end.
+            return;
+        }
+        while let Ok((stream, _)) = self.listener.accept() {
+            fdpass::hang_up(&stream);
+        }
     }
 }
 
 /// A client that has connected.
+///
+/// Dropping it hangs up on the client, whoever has copies of its stream; a forked child that drops its copy does not.
 #[derive(Debug)]
 pub struct Pending {
-    stream: UnixStream,
+    /// There until the drop.
+    stream: Option<UnixStream>,
     credentials: Credentials,
+    owner: u32,
 }
 
 impl Pending {
@@ -110,11 +129,21 @@ impl Pending {
     /// # Errors
     ///
     /// See [`Error`].
-    pub fn open<T>(self, options: &Options) -> Result<Interface<T>, Error>
+    pub fn open<T>(mut self, options: &Options) -> Result<Interface<T>, Error>
     where
         T: Element,
     {
-        Interface::with_options(self.stream, Role::Server, options)
+        let stream = self.stream.take().expect("there until the drop");
+        Interface::with_options(stream, Role::Server, options)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        // What nobody will read could hold up the close.
+        if let Some(stream) = self.stream.take_if(|_| self.owner == std::process::id()) {
+            fdpass::hang_up(&stream);
+        }
     }
 }
 

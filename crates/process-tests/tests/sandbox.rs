@@ -30,21 +30,23 @@ enum Need {
     Beginning(&'static str),
     /// To make this side's segment: the side that speaks second tells the other why.
     Segment(&'static str),
-    /// To make the client's second socket.
-    SecondSocket,
+    /// To make one end of the second ring's sockets and the other.
+    Sockets,
     /// To judge the peer's segment.
     Judging,
     /// To seal this side's segment, and to judge the peer's.
     Sealing,
+    /// To allocate this side's segment, and to make sure of the peer's.
+    Allocating,
     /// To talk: only this side knows why.
     Talking(&'static str),
 }
 
-use Need::{Beginning, Judging, Sealing, SecondSocket, Segment, Talking};
+use Need::{Allocating, Beginning, Judging, Sealing, Segment, Sockets, Talking};
 
 const CALLS: [(&str, Need); 22] = [
     ("close", Need::None),
-    ("fallocate", Segment("allocating the segment's memory")),
+    ("fallocate", Allocating),
     ("fcntl", Sealing),
     ("fstat", Judging),
     ("fstatfs", Judging),
@@ -64,7 +66,7 @@ const CALLS: [(&str, Need); 22] = [
     ("sched_yield", Need::None),
     ("sendmsg", Talking("sending to the peer")),
     ("setsockopt", Need::None),
-    ("socketpair", SecondSocket),
+    ("socketpair", Sockets),
 ];
 
 /// What the end in the sandbox says, and what the other one is told.
@@ -81,12 +83,21 @@ fn denied_before(need: Need, end: &str, error: &str, number: &str) -> (String, S
         Segment(doing) => {
             (format!("{doing}: {error}"), format!("refused by the peer: one end could not go on: {error}"))
         }
-        SecondSocket if end == "client" => (format!("making the second socket: {error}"), CLOSED.into()),
+        Sockets if end == "client" => (format!("making the second ring's sockets: {error}"), CLOSED.into()),
+        Sockets if end == "server" => (
+            format!("making the second ring's sockets: {error}"),
+            format!("refused by the peer: one end could not go on: {error}"),
+        ),
         Sealing if speaks_first => {
             ("this kernel is too old: memfds cannot be sealed (Linux 5.1 and later can)".into(), CLOSED.into())
         }
+        Allocating if speaks_first => (format!("allocating the segment's memory: {error}"), CLOSED.into()),
+        Allocating => (
+            format!("refused: the segment cannot be mapped: {error}"),
+            format!("refused by the peer: the segment cannot be mapped: {error}"),
+        ),
         Judging | Sealing => unjudged,
-        Need::None | SecondSocket => (ALL.into(), ALL.into()),
+        Need::None | Sockets => (ALL.into(), ALL.into()),
     }
 }
 

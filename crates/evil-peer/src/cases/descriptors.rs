@@ -9,7 +9,7 @@ use super::{Case, assert_told};
 use crate::{
     expect::{Expect, refused, works},
     frames::accept,
-    kind::{ALL, Kind, SERVER},
+    kind::{ALL, DUPLEX, Kind},
     offer::Offer,
     raw::Evil,
     wire,
@@ -48,7 +48,7 @@ fn with_a_hello(cases: &mut Vec<Case>) {
     }
     // Two of the right number, in the wrong order.
     let swap = |offer: &mut Offer| offer.fds.swap(0, 1);
-    cases.push(Case::offer(GROUP, "swapped", SERVER, swap, |_| refused(21, 0, 0)));
+    cases.push(Case::offer(GROUP, "swapped", DUPLEX, swap, |_| refused(21, 0, 0)));
 }
 
 /// Sends the Hello with its descriptors on the byte at `at`, or the two on two bytes.
@@ -83,7 +83,7 @@ fn on_a_later_byte(cases: &mut Vec<Case>) {
         let offer = Offer::new(evil.kind);
         open_split(evil, offer, 20, true);
     };
-    cases.push(Case::new(GROUP, "each-with-a-byte-of-its-own", SERVER, deed, |_| works()));
+    cases.push(Case::new(GROUP, "each-with-a-byte-of-its-own", DUPLEX, deed, |_| works()));
 }
 
 fn open_split(evil: Evil, mut offer: Offer, at: usize, each: bool) {

@@ -147,7 +147,6 @@ fn one_socket(cases: &mut Vec<Case>) {
     let deed = |evil: Evil| {
         let mut raw = evil.open();
         drop(raw.second.take());
-        drop(raw.shared.take());
         raw.until_over();
     };
     let expect = |kind: Kind| match kind {

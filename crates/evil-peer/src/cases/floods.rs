@@ -31,7 +31,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
             cases.push(Case::new(GROUP, format!("{name}-{many}-while-it-waits"), ALL, waits, expect));
             let works = move |evil: Evil| {
                 let mut raw = evil.open();
-                let sockets = sockets(&mut raw);
+                let sockets = sockets(&raw);
                 let flood = flood();
                 std::thread::scope(|scope| {
                     for socket in &sockets {
@@ -64,9 +64,8 @@ fn one_look(cases: &mut Vec<Case>) {
     cases.push(Case::new(GROUP, "more-than-a-look-reads", kinds, deed, |_| Expect::Opens(Then::LooksBounded)));
 }
 
-/// Both, each in a copy of its own. The other end of the second is given up: it would never end.
-fn sockets(raw: &mut Raw) -> Vec<UnixStream> {
-    raw.shared = None;
+/// Both, each in a copy of its own.
+fn sockets(raw: &Raw) -> Vec<UnixStream> {
     [&raw.stream].into_iter().chain(&raw.second).map(|socket| socket.try_clone().expect("a copy")).collect()
 }
 
@@ -76,8 +75,8 @@ fn pour_into(mut socket: &UnixStream, flood: &[u8]) {
 }
 
 /// Bells to every half there is.
-fn pour(mut raw: Raw, flood: &[u8]) {
-    let sockets = sockets(&mut raw);
+fn pour(raw: Raw, flood: &[u8]) {
+    let sockets = sockets(&raw);
     std::thread::scope(|scope| {
         for socket in &sockets {
             scope.spawn(move || pour_into(socket, flood));
@@ -107,7 +106,7 @@ fn descriptors(cases: &mut Vec<Case>) {
 fn publishing(cases: &mut Vec<Case>) {
     let deed = |evil: Evil| {
         let mut raw = evil.open();
-        let sockets = sockets(&mut raw);
+        let sockets = sockets(&raw);
         std::thread::scope(|scope| {
             for socket in &sockets {
                 scope.spawn(|| pour_into(socket, &bell(DATA, 0, 0)));

@@ -3,7 +3,7 @@
 use super::{Case, assert_told};
 use crate::{
     expect::{End, Expect, gives, refused, takes, works},
-    frames::{ORDER, REJECT, accept, bell, frame, reject},
+    frames::{ORDER, REJECT, VERSION, accept, bell, frame, reject},
     kind::{ALL, Kind},
     offer::Offer,
     raw::{Evil, Raw},
@@ -67,7 +67,7 @@ fn orders(cases: &mut Vec<Case>) {
         ("accept-with-a-body", Some(frame(2, &[0; 3])), refused(5, 0, 3)),
         ("unknown-kind-behind-hello", Some(frame(4, b"more")), refused(4, 0, 4)),
         ("garbage-behind-hello", Some(garbage(40)), refused(1, 0x6d6e_7066, 0x5a7f_1035)),
-        ("accept-of-version-0", Some(bad_version()), refused(3, 1, 0)),
+        ("accept-of-version-0", Some(bad_version()), refused(3, u64::from(VERSION), 0)),
     ];
     for (name, bytes, expect) in behind {
         let change = move |offer: &mut Offer| offer.behind = bytes.clone().unwrap_or_else(|| offer.hello.bytes());

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::{
     expect::{Expect, refused, works},
-    frames::{ACCEPT, HELLO, ORDER, REJECT},
+    frames::{ACCEPT, HELLO, ORDER, REJECT, VERSION},
     kind::{ALL, Kind, RECEIVING},
     offer::Offer,
     segment::SIZE,
@@ -44,20 +44,20 @@ fn header(cases: &mut Vec<Case>) {
             move |_| refused(2, u64::from(ORDER), u64::from(wrong)),
         ));
     }
-    for version in [0, 1, 2, u16::MAX] {
+    for version in [0, 1, 2, 3, u16::MAX] {
         cases.push(Case::offer(
             GROUP,
             format!("header-version-{version}"),
             ALL,
             move |offer| offer.hello.version = version,
-            move |_| if version == 0 { refused(3, 1, 0) } else { works() },
+            move |_| if version < VERSION { refused(3, u64::from(VERSION), u64::from(version)) } else { works() },
         ));
     }
     for kind in [0, ACCEPT, REJECT, REJECT + 1, 256, u16::MAX] {
         let expect = move |_| match kind {
             ACCEPT => refused(5, 0, BODY),
             // The version stands where the length of the text would.
-            REJECT => refused(5, 24 + u64::from(1u16.to_ne_bytes()[0]), BODY),
+            REJECT => refused(5, 24 + u64::from(VERSION.to_ne_bytes()[0]), BODY),
             _ => refused(4, 0, u64::from(kind)),
         };
         cases.push(Case::offer(GROUP, format!("kind-{kind}"), ALL, move |offer| offer.hello.kind = kind, expect));
@@ -84,20 +84,15 @@ fn header(cases: &mut Vec<Case>) {
 }
 
 fn versions(cases: &mut Vec<Case>) {
-    for (lowest, highest) in [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (0, 65535), (1, 65535)].into_iter().chain([
-        (2, 1),
-        (2, 2),
-        (2, 65535),
-        (65535, 1),
-        (65535, 65535),
-    ]) {
-        let fits = lowest <= 1 && highest >= 1;
+    let numbers = || [0, 1, 2, 3, 65535].into_iter();
+    for (lowest, highest) in numbers().flat_map(|lowest| numbers().map(move |highest| (lowest, highest))) {
+        let fits = lowest <= VERSION && highest >= VERSION;
         cases.push(Case::offer(
             GROUP,
             format!("versions-{lowest}-{highest}"),
             ALL,
             move |offer| (offer.hello.version_min, offer.hello.version_max) = (lowest, highest),
-            move |_| if fits { works() } else { refused(3, 1, u64::from(highest)) },
+            move |_| if fits { works() } else { refused(3, u64::from(VERSION), u64::from(highest)) },
         ));
     }
 }

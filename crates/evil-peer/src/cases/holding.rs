@@ -1,12 +1,12 @@
 //! Descriptors that hold up whoever asks about them or closes them: none of these holds up the honest end.
 
-use std::os::fd::OwnedFd;
+use std::os::{fd::OwnedFd, unix::net::UnixStream};
 
 use super::{Case, assert_told};
 use crate::{
     expect::{End, Expect, gives, refused, takes},
     frames::{DATA, accept, bell, reject},
-    kind::{ALL, Kind, SERVER},
+    kind::{ALL, DUPLEX, Kind},
     offer::Offer,
     raw::Evil,
     segment::{SLOTS, TAIL},
@@ -20,6 +20,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     in_a_hello(cases);
     in_other_frames(cases);
     on_a_bell(cases);
+    unread(cases);
     unanswered(cases);
     cases[at..].iter_mut().for_each(|case| case.honest.prompt = true);
 }
@@ -47,7 +48,7 @@ fn in_a_hello(cases: &mut Vec<Case>) {
     let segment = |offer: &mut Offer| offer.fds[0] = things::lingering();
     cases.push(offering("lingers-as-segment", ALL, segment, |_| refused(16, 0, 22)));
     let second = |offer: &mut Offer| offer.fds[1] = things::lingering();
-    cases.push(offering("lingers-as-second-socket", SERVER, second, |_| refused(21, 0, 0)));
+    cases.push(offering("lingers-as-second-socket", DUPLEX, second, |_| refused(21, 0, 0)));
     for n in [3, 20] {
         let surplus = move |offer: &mut Offer| offer.fds.resize_with(n, things::lingering);
         cases.push(offering(format!("lingers-{n}-with-a-hello"), ALL, surplus, move |_| refused(15, 2, n as u64)));
@@ -90,6 +91,40 @@ fn lingering(n: usize) -> Vec<OwnedFd> {
     (0..n).map(|_| things::lingering()).collect()
 }
 
+/// What nobody reads is closed with the socket in which it lies.
+fn unread(cases: &mut Vec<Case>) {
+    for (name, to_all) in [("unread-behind-a-bell", false), ("unread-behind-a-bell-on-each-socket", true)] {
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            if raw.kind.receives() || raw.until(TAIL, SLOTS) {
+                let heard = if raw.kind.receives() { raw.to_consumer() } else { raw.to_producer() };
+                let others = [&raw.stream].into_iter().chain(&raw.second).filter(|_| to_all);
+                // The first one that is heard ends the connection.
+                others.chain([heard]).for_each(|socket| leave_lingering(socket, &bell(DATA, 0, 0)));
+                raw.until_over();
+            }
+        };
+        cases.push(Case::new(GROUP, format!("lingers-{name}"), ALL, deed, descriptors_end_it));
+    }
+}
+
+fn leave_lingering(socket: &UnixStream, bytes: &[u8]) {
+    for _ in 0..3 {
+        let fds = lingering(1);
+        if !wire::send(socket, bytes, &fds) {
+            // This process would be the one that lingers.
+            return std::mem::forget(fds);
+        }
+    }
+}
+
+fn descriptors_end_it(kind: Kind) -> Expect {
+    match kind.receives() {
+        true => takes(0, End::Descriptors),
+        false => gives(SLOTS, End::Descriptors),
+    }
+}
+
 fn on_a_bell(cases: &mut Vec<Case>) {
     for n in [1, 10] {
         let deed = move |evil: Evil| {
@@ -100,11 +135,7 @@ fn on_a_bell(cases: &mut Vec<Case>) {
                 raw.until_over();
             }
         };
-        let expect = |kind: Kind| match kind.receives() {
-            true => takes(0, End::Descriptors),
-            false => gives(SLOTS, End::Descriptors),
-        };
-        cases.push(Case::new(GROUP, format!("lingers-{n}-with-a-bell"), ALL, deed, expect));
+        cases.push(Case::new(GROUP, format!("lingers-{n}-with-a-bell"), ALL, deed, descriptors_end_it));
     }
 }
 
@@ -119,6 +150,6 @@ fn unanswered(cases: &mut Vec<Case>) {
     let case = offering("unanswered-as-segment", ALL, segment, |_| refused(16, 0, 9));
     cases.push(case.only_if(possible()));
     let second = |offer: &mut Offer| offer.fds[1] = things::unanswered().expect("a mount");
-    let case = offering("unanswered-as-second-socket", SERVER, second, |_| refused(21, 0, 0));
+    let case = offering("unanswered-as-second-socket", DUPLEX, second, |_| refused(21, 0, 0));
     cases.push(case.only_if(possible()));
 }

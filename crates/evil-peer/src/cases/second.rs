@@ -1,14 +1,17 @@
-//! The second socket, which the server of a connection both ways gets from its peer.
+//! What the honest end is given to ring at, for the second ring: it only ever writes there.
 
-use std::os::fd::OwnedFd;
+use std::os::{fd::OwnedFd, unix::net::UnixStream};
 
 use super::Case;
 use crate::{
-    expect::{End, Expect, Then, gives, refused, takes, works},
-    kind::SERVER,
+    expect::{End, Expect, Then, refused, takes, works},
+    frames::{DATA, bell},
+    kind::DUPLEX,
     offer::Offer,
-    raw::Evil,
-    things, wire,
+    raw::{Evil, Raw},
+    things,
+    unanswered::Unanswered,
+    wire,
 };
 
 const GROUP: &str = "second-socket";
@@ -16,51 +19,50 @@ const GROUP: &str = "second-socket";
 pub(super) fn add(cases: &mut Vec<Case>) {
     for &(name, make) in things::NO_SOCKETS {
         let change = move |offer: &mut Offer| offer.fds[1] = make();
-        cases.push(Case::offer(GROUP, name, SERVER, change, |_| refused(21, 0, 0)));
+        cases.push(Case::offer(GROUP, name, DUPLEX, change, |_| refused(21, 0, 0)));
     }
     // A flawed second socket is found before a flawed segment.
     let both = |offer: &mut Offer| offer.fds.fill_with(|| std::fs::File::open("/dev/null").expect("/dev/null").into());
-    cases.push(Case::offer(GROUP, "and-segment-wrong", SERVER, both, |_| refused(21, 0, 0)));
+    cases.push(Case::offer(GROUP, "and-segment-wrong", DUPLEX, both, |_| refused(21, 0, 0)));
     nobody_there(cases);
+    never_read(cases);
     same_stream(cases);
     shared(cases);
+    held(cases);
 }
 
+/// Nobody hears the bells: a peer that looks by itself needs none.
 fn nobody_there(cases: &mut Vec<Case>) {
-    let deed = |end: fn(&mut Offer)| {
-        move |evil: Evil| {
-            let mut offer = Offer::new(evil.kind);
-            end(&mut offer);
-            evil.open_with(offer, wire::send).until_over();
+    let close = |offer: &mut Offer| (offer.inbox, offer.shared) = (None, None);
+    cases.push(Case::offer(GROUP, "closed-at-the-other-end", DUPLEX, close, |_| works()));
+    let shut = |socket: &Option<UnixStream>| {
+        socket.as_ref().expect("a socket").shutdown(std::net::Shutdown::Both).expect("a shutdown");
+    };
+    let other = move |offer: &mut Offer| shut(&offer.inbox);
+    cases.push(Case::offer(GROUP, "shut-at-the-other-end", DUPLEX, other, |_| works()));
+    let own = move |offer: &mut Offer| shut(&offer.shared);
+    cases.push(Case::offer(GROUP, "shut-at-its-own-end", DUPLEX, own, |_| works()));
+    // The end that a service got of somebody who has no name.
+    let accepted = |offer: &mut Offer| offer.fds[1] = things::service().1.into();
+    cases.push(Case::offer(GROUP, "accepted-by-a-service", DUPLEX, accepted, |_| works()));
+}
+
+/// What lies in it is nothing to the honest end, and is closed with it.
+fn never_read(cases: &mut Vec<Case>) {
+    let fill = |bytes: Vec<u8>, descriptors: usize| {
+        move |offer: &mut Offer| {
+            let fds: Vec<OwnedFd> =
+                (0..descriptors).map(|_| std::fs::File::open("/dev/null").expect("/dev/null").into()).collect();
+            wire::send(offer.inbox.as_ref().expect("a socket"), &bytes, &fds);
         }
     };
-    let close = |offer: &mut Offer| (offer.second, offer.shared) = (None, None);
-    cases.push(Case::new(GROUP, "closed-at-the-other-end", SERVER, deed(close), |_| gives(8, End::Disconnected)));
-    let shut = |offer: &mut Offer| {
-        let second = offer.second.take().expect("a second socket");
-        second.shutdown(std::net::Shutdown::Both).expect("a shutdown");
-        offer.second = Some(second);
-    };
-    cases.push(Case::new(GROUP, "shut-at-the-other-end", SERVER, deed(shut), |_| gives(8, End::Disconnected)));
-    let shut = |offer: &mut Offer| {
-        let shared = offer.shared.take().expect("a second socket");
-        shared.shutdown(std::net::Shutdown::Both).expect("a shutdown");
-        offer.shared = Some(shared);
-    };
-    cases.push(Case::new(GROUP, "shut-at-its-own-end", SERVER, deed(shut), |_| gives(8, End::Disconnected)));
-    // Bells that nobody rang, and a descriptor, lie in it already.
-    let filled = |offer: &mut Offer| {
-        let second = offer.second.as_ref().expect("a second socket");
-        wire::send(second, &[7; 24], &[]);
-    };
-    let expect = |_| gives(8, End::ControlKind { kind: 0x0707_0707_0707_0707 });
-    cases.push(Case::new(GROUP, "with-a-bell-of-no-kind-in-it", SERVER, deed(filled), expect));
-    let filled = |offer: &mut Offer| {
-        let second = offer.second.as_ref().expect("a second socket");
-        let null: OwnedFd = std::fs::File::open("/dev/null").expect("/dev/null").into();
-        wire::send(second, &[0; 24], &[null]);
-    };
-    cases.push(Case::new(GROUP, "with-a-descriptor-in-it", SERVER, deed(filled), |_| gives(8, End::Descriptors)));
+    let bells = bell(DATA, 0, 0).repeat(300);
+    for (name, bytes, descriptors) in
+        [("a-bell-of-no-kind", vec![7; 24], 0), ("300-bells", bells, 0), ("253-descriptors", vec![0; 24], 253)]
+    {
+        let case = Case::offer(GROUP, format!("with-{name}-in-it"), DUPLEX, fill(bytes, descriptors), |_| works());
+        cases.push(case);
+    }
 }
 
 /// The peer's end of the stream as the second socket: what is rung there is heard on the first.
@@ -68,14 +70,14 @@ fn same_stream(cases: &mut Vec<Case>) {
     let offer = |evil: &Evil| {
         let mut offer = Offer::new(evil.kind);
         offer.fds[1] = evil.stream.try_clone().expect("a copy").into();
-        (offer.second, offer.shared) = (None, None);
+        (offer.inbox, offer.shared) = (None, None);
         offer
     };
     let deed = move |evil: Evil| {
         let offer = offer(&evil);
         evil.open_with(offer, wire::send).until_over();
     };
-    cases.push(Case::new(GROUP, "the-stream-itself", SERVER, deed, |_| Expect::Opens(Then::Waits)));
+    cases.push(Case::new(GROUP, "the-stream-itself", DUPLEX, deed, |_| Expect::Opens(Then::Waits)));
     // The honest end has both ends, so no hang-up will ever tell it.
     let dies = move |evil: Evil| {
         let offer = offer(&evil);
@@ -83,7 +85,7 @@ fn same_stream(cases: &mut Vec<Case>) {
         raw.segment.publish(0, 3);
         super::ends::die();
     };
-    let case = Case::new(GROUP, "the-stream-itself-and-death", SERVER, dies, |_| takes(3, End::Disconnected));
+    let case = Case::new(GROUP, "the-stream-itself-and-death", DUPLEX, dies, |_| takes(3, End::Disconnected));
     cases.push(Case { dies: true, ..case.only_if(super::ends::deaths_are_told()) });
 }
 
@@ -93,20 +95,18 @@ fn shared(cases: &mut Vec<Case>) {
         let shared = offer.shared.as_ref().expect("a second socket");
         let _ = fdpass::set_pass_pidfd(shared, true);
     };
-    cases.push(Case::offer(GROUP, "that-brings-a-pidfd-with-each-bell", SERVER, pidfds, |_| works()));
+    cases.push(Case::offer(GROUP, "that-brings-a-pidfd-with-each-bell", DUPLEX, pidfds, |_| works()));
     let credentials = |offer: &mut Offer| {
         let shared = offer.shared.as_ref().expect("a second socket");
         rustix::net::sockopt::set_socket_passcred(shared, true).expect("an option");
         let _ = fdpass::set_pass_pidfd(shared, true);
     };
-    cases.push(Case::offer(GROUP, "that-brings-credentials-with-each-bell", SERVER, credentials, |_| works()));
+    cases.push(Case::offer(GROUP, "that-brings-credentials-with-each-bell", DUPLEX, credentials, |_| works()));
     let small = |offer: &mut Offer| {
         let shared = offer.shared.as_ref().expect("a second socket");
         rustix::net::sockopt::set_socket_send_buffer_size(shared, 1).expect("an option");
-        let second = offer.second.as_ref().expect("a second socket");
-        rustix::net::sockopt::set_socket_send_buffer_size(second, 1).expect("an option");
     };
-    cases.push(Case::offer(GROUP, "with-the-smallest-buffers", SERVER, small, |_| works()));
+    cases.push(Case::offer(GROUP, "with-the-smallest-buffer", DUPLEX, small, |_| works()));
     let blocking = |evil: Evil| {
         let raw = evil.open();
         raw.serve(|raw, _| {
@@ -117,5 +117,26 @@ fn shared(cases: &mut Vec<Case>) {
         });
     };
     let expect = |_| Expect::Opens(Then::Works(2000));
-    cases.push(Case::new(GROUP, "that-blocks-and-is-never-read", SERVER, blocking, expect));
+    cases.push(Case::new(GROUP, "that-blocks-and-is-never-read", DUPLEX, blocking, expect));
+}
+
+/// The peer reads the same socket, into memory whose first touch nobody answers: whoever else reads it waits.
+fn held(cases: &mut Vec<Case>) {
+    let deed = |evil: Evil| {
+        let raw = evil.open();
+        let memory = Unanswered::new().expect("memory");
+        let copy = |socket: &Option<UnixStream>| socket.as_ref().expect("a socket").try_clone().expect("a copy");
+        let (inbox, shared) = (copy(&raw.inbox), copy(&raw.shared));
+        std::thread::scope(|scope| {
+            scope.spawn(|| memory.read(&shared));
+            wire::send(&inbox, &bell(DATA, 0, 0), &[]);
+            memory.until_touched();
+            // More to read for the honest end, if it did.
+            wire::send(&inbox, &bell(DATA, 0, 0), &[]);
+            Raw::serve_well(raw);
+            memory.answer();
+        });
+    };
+    let case = Case::new(GROUP, "held-by-another-reader", DUPLEX, deed, |_| works());
+    cases.push(case.only_if(Unanswered::new().map(drop).map_err(|error| format!("userfaultfd: {error}"))));
 }

@@ -43,7 +43,7 @@ pub fn control(bytes: &[u8]) {
     let mut input = Input(bytes);
     let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
     theirs.set_nonblocking(true).expect("a socket");
-    let mut doorbell = Doorbell::new(ours);
+    let mut doorbell = Doorbell::over(ours);
     let mut model = Model::default();
     let mut watched = None;
     while !input.is_empty() {

@@ -16,6 +16,7 @@ use crate::{
     Consumer, Corrupt, Producer, RecvError, Wait, XmitError, XmitErrorKind,
     barrier::Barrier,
     connection::{About, Connection},
+    doorbell::Doorbell,
     fuzzing::input::Input,
     guard::Guard,
     half::Half,
@@ -80,8 +81,8 @@ fn connect(count: u64, [outgoing, incoming]: [u64; 2]) -> (Honest, Hostile) {
     let guard = Guard::new().expect("a page");
     let connection = Arc::new(Connection::new(own, seen, guard, None, about));
     let wait = Wait::Sleep;
-    let sending = Half::new(connection.clone(), first, Barrier::Fence, wait, count, outgoing);
-    let receiving = Half::new(connection, second, Barrier::Fence, wait, count, incoming);
+    let sending = Half::new(connection.clone(), Doorbell::over(first), Barrier::Fence, wait, count, outgoing);
+    let receiving = Half::new(connection, Doorbell::over(second), Barrier::Fence, wait, count, incoming);
     let (producer, consumer) = (Producer::from_parts(sending), Consumer::from_parts(receiving));
     let honest = Honest { producer, consumer, count, corrupt: None, next: 0, finished: false, peer_finished: false };
     let ours = PeerSlots::new(&ours_seen, count);

@@ -25,6 +25,7 @@ use rustix::{
     mm::MprotectFlags,
 };
 
+pub(crate) const VERSION: u16 = 2;
 pub(crate) const ORDER: u32 = 0x0102_0304;
 pub(crate) const HELLO: u16 = 1;
 pub(crate) const ACCEPT: u16 = 2;
@@ -235,7 +236,7 @@ pub(crate) fn frame(kind: u16, body: &[u8]) -> Vec<u8> {
     let mut bytes = b"mnpf".to_vec();
     bytes.extend(ORDER.to_ne_bytes());
     bytes.extend(kind.to_ne_bytes());
-    bytes.extend(1u16.to_ne_bytes());
+    bytes.extend(VERSION.to_ne_bytes());
     bytes.extend((body.len() as u32).to_ne_bytes());
     bytes.extend(body);
     bytes
@@ -260,7 +261,8 @@ pub(crate) struct Offer {
     /// Sent right behind it.
     pub(crate) behind: Vec<u8>,
     pub(crate) segment: Segment,
-    pub(crate) second: Option<UnixStream>,
+    /// Where the end under test rings for the second ring.
+    pub(crate) inbox: Option<UnixStream>,
 }
 
 /// A correct peer of that end.
@@ -268,7 +270,7 @@ pub(crate) fn offer(kind: Kind) -> Offer {
     let slots = if kind == Kind::Producer { 0 } else { SLOTS };
     let (segment, fd) = Segment::new(8192 + if slots == 0 { 0 } else { 4096 }, seals(), true);
     let mut fds = vec![fd];
-    let second = (kind == Kind::DuplexServer).then(|| {
+    let inbox = kind.is_duplex().then(|| {
         let (ours, theirs) = pair();
         fds.push(theirs.into());
         ours
@@ -277,10 +279,10 @@ pub(crate) fn offer(kind: Kind) -> Offer {
         magic: *b"mnpf",
         order: ORDER,
         kind: HELLO,
-        version: 1,
+        version: VERSION,
         length: None,
-        version_min: 1,
-        version_max: 1,
+        version_min: VERSION,
+        version_max: VERSION,
         features: 0,
         role: u8::from(kind.is_client()),
         direction: [0, 2, 1][usize::from(kind.direction())],
@@ -293,7 +295,7 @@ pub(crate) fn offer(kind: Kind) -> Offer {
         name: "raw",
         lengths: None,
     };
-    Offer { hello, fds, instead: None, behind: Vec::new(), segment, second }
+    Offer { hello, fds, instead: None, behind: Vec::new(), segment, inbox }
 }
 
 impl Offer {
@@ -357,8 +359,8 @@ pub(crate) fn read_frame(socket: &UnixStream) -> Came {
 #[derive(Debug)]
 pub(crate) struct Raw {
     pub(crate) stream: UnixStream,
-    /// The socket of the second ring.
-    pub(crate) second: Option<UnixStream>,
+    /// To ring for the second ring, and where the end under test rings for it.
+    pub(crate) second: Option<(UnixStream, UnixStream)>,
     pub(crate) segment: Segment,
     /// The segment of the end under test.
     pub(crate) theirs: OwnedFd,
@@ -366,14 +368,24 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// The socket of the ring that the end under test empties.
+    /// To ring for the ring that the end under test empties.
     pub(crate) fn to_consumer(&self) -> &UnixStream {
-        if self.kind == Kind::DuplexClient { self.second.as_ref().unwrap() } else { &self.stream }
+        if self.kind == Kind::DuplexClient { &self.second.as_ref().unwrap().0 } else { &self.stream }
     }
 
-    /// The socket of the ring that the end under test fills.
+    /// To ring for the ring that the end under test fills.
     pub(crate) fn to_producer(&self) -> &UnixStream {
-        if self.kind == Kind::DuplexServer { self.second.as_ref().unwrap() } else { &self.stream }
+        if self.kind == Kind::DuplexServer { &self.second.as_ref().unwrap().0 } else { &self.stream }
+    }
+
+    /// Where its consumer rings.
+    pub(crate) fn heard_from_consumer(&self) -> &UnixStream {
+        if self.kind == Kind::DuplexClient { &self.second.as_ref().unwrap().1 } else { &self.stream }
+    }
+
+    /// Where its producer rings.
+    pub(crate) fn heard_from_producer(&self) -> &UnixStream {
+        if self.kind == Kind::DuplexServer { &self.second.as_ref().unwrap().1 } else { &self.stream }
     }
 }
 
@@ -406,13 +418,11 @@ pub(crate) fn open_with(
         send(&stream, &offer.bytes(), &offer.fds);
         came = hello(&stream);
     }
-    let Offer { segment, mut second, .. } = offer;
+    let Offer { segment, inbox, .. } = offer;
     let accept = read_frame(&stream);
     assert_eq!((accept.kind, accept.body.len(), accept.fds.len()), (ACCEPT, 0, 0));
-    assert_eq!(came.fds.len(), if kind == Kind::DuplexClient { 2 } else { 1 });
-    if kind == Kind::DuplexClient {
-        second = Some(came.fds.pop().unwrap().into());
-    }
+    assert_eq!(came.fds.len(), if kind.is_duplex() { 2 } else { 1 });
+    let second = inbox.map(|inbox| (UnixStream::from(came.fds.pop().unwrap()), inbox));
     let theirs = came.fds.pop().unwrap();
     send(&stream, &frame(ACCEPT, &[]), &[]);
     let end = meeting.join().unwrap().unwrap();
