@@ -5,7 +5,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use nix::{
     errno::Errno,
     libc,
-    sys::socket::{Shutdown, getsockopt, setsockopt, shutdown, sockopt::Linger},
+    sys::socket::{
+        Shutdown, getsockopt, setsockopt, shutdown,
+        sockopt::{Linger, OobInline},
+    },
 };
 
 use crate::control;
@@ -27,6 +30,14 @@ pub fn discard(fds: impl IntoIterator<Item = OwnedFd>) {
     }
 }
 
+/// Has a stream socket deliver a byte that was sent with `MSG_OOB` in its place among the others, `SO_OOBINLINE` in socket(7).
+///
+/// Otherwise a receive that comes upon such a byte drops it, and closes the descriptors that came with it as their sender likes, before
+/// anybody could [discard] them. To be called before the first receive. Unix sockets know such bytes since Linux 5.15.
+pub fn keep_out_of_band_inline(stream: impl AsFd) {
+    let _ = setsockopt(&stream.as_fd(), OobInline, &true);
+}
+
 /// Ends a stream socket for good, before it is closed: shuts it down both ways and [discards](discard) the descriptors of what was not
 /// read, which close(2) would close as their sender likes.
 ///
@@ -37,6 +48,7 @@ pub fn hang_up(stream: impl AsFd) {
         // Nobody may send any more; or the peer still can, and this would never end.
         return;
     }
+    keep_out_of_band_inline(stream);
     let mut buffer = [0; 4096];
     loop {
         match control::receive(stream, &mut buffer, libc::MSG_DONTWAIT) {

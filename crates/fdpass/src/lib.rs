@@ -11,7 +11,7 @@ mod tagged;
 pub mod tokio;
 
 pub use credentials::{Credentials, peer_credentials, set_pass_pidfd};
-pub use discard::{discard, hang_up};
+pub use discard::{discard, hang_up, keep_out_of_band_inline};
 pub use error::Error;
 pub use recv::{Received, recv_fds, try_recv_fds};
 pub use send::{send_fds, try_send_fds};

@@ -1,9 +1,14 @@
 //! What the two halves of one side share: the mappings, the word that guards them, and who the peer is.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::{Arc, OnceLock},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
 };
+
+use rustix::net::Shutdown;
 
 use crate::{
     Corrupt,
@@ -22,6 +27,8 @@ pub(crate) struct Connection {
     guard: Guard,
     corrupt: OnceLock<Corrupt>,
     pidfd: Option<OwnedFd>,
+    /// What the halves sleep on, while they are there.
+    inboxes: Mutex<Vec<Weak<UnixStream>>>,
     pub(crate) about: About,
 }
 
@@ -35,7 +42,13 @@ pub(crate) struct About {
 
 impl Connection {
     pub(crate) fn new(own: Segment, peer: Segment, guard: Guard, pidfd: Option<OwnedFd>, about: About) -> Self {
-        Self { own: Some(own), peer: Some(peer), guard, corrupt: OnceLock::new(), pidfd, about }
+        let (corrupt, inboxes) = (OnceLock::new(), Mutex::new(Vec::new()));
+        Self { own: Some(own), peer: Some(peer), guard, corrupt, pidfd, inboxes, about }
+    }
+
+    /// A half will sleep on this.
+    pub(crate) fn wakes(&self, inbox: Weak<UnixStream>) {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner).push(inbox);
     }
 
     pub(crate) fn own(&self) -> &Segment {
@@ -57,7 +70,13 @@ impl Connection {
     /// Gives the connection up for both halves. The first rule that was broken stays.
     pub(crate) fn give_up(&self, corrupt: Corrupt) -> Corrupt {
         let first = *self.corrupt.get_or_init(|| corrupt);
-        self.guard.give_up();
+        if self.guard.give_up() {
+            // The other half may be asleep, and nothing would tell it.
+            let inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
+            for inbox in inboxes.iter().filter_map(Weak::upgrade) {
+                let _ = rustix::net::shutdown(&*inbox, Shutdown::Both);
+            }
+        }
         first
     }
 

@@ -8,6 +8,7 @@ use std::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
     },
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::Shutdown,
+    thread::{NanosleepRelativeResult, nanosleep},
 };
 
 use crate::Corrupt;
@@ -74,13 +76,23 @@ pub(crate) struct Seen {
 }
 
 /// How long a wait lasts that no bell can end.
-pub(crate) const BLIND: Duration = Duration::from_millis(1);
+const BLIND: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// Lets a moment pass, `at_most` that long. Where that is denied too, only others that want the processor get it.
+#[cold]
+pub(crate) fn nap(at_most: Option<Duration>) {
+    let time = at_most.and_then(|time| Timespec::try_from(time).ok()).map_or(BLIND, |time| time.min(BLIND));
+    // Not by the standard library, which takes it for granted that this can be done.
+    if let NanosleepRelativeResult::Err(_) = nanosleep(&time) {
+        std::thread::yield_now();
+    }
+}
 
 /// Where ppoll(2) is denied: by a sandbox, or by an `RLIMIT_NOFILE` below the number of descriptors to be watched. The socket itself
 /// tells of bells and of its end when it is read. Nothing tells of a stop descriptor, so that such a wait ends here.
 #[cold]
 fn wait_blindly(errno: Errno, with_stop: bool, at_most: Option<Duration>) -> Seen {
-    std::thread::sleep(at_most.map_or(BLIND, |time| time.min(BLIND)));
+    nap(at_most);
     // A lack of memory passes.
     Seen { readable: true, died: false, stopped: with_stop && errno != Errno::NOMEM }
 }
@@ -92,7 +104,7 @@ fn wait_blindly(errno: Errno, with_stop: bool, at_most: Option<Duration>) -> See
 /// a socket that came from the peer; writing takes no such lock.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
-    inbox: UnixStream,
+    inbox: Arc<UnixStream>,
     outbox: Option<UnixStream>,
     /// A message of which only the first `sent` bytes went out.
     outgoing: [u8; MESSAGE],
@@ -117,7 +129,7 @@ impl Doorbell {
 
     fn new(inbox: UnixStream, outbox: Option<UnixStream>) -> Self {
         Self {
-            inbox,
+            inbox: Arc::new(inbox),
             outbox,
             outgoing: [0; MESSAGE],
             sent: MESSAGE,
@@ -131,6 +143,11 @@ impl Doorbell {
     /// Readable when the peer has rung.
     pub(crate) fn inbox(&self) -> BorrowedFd<'_> {
         self.inbox.as_fd()
+    }
+
+    /// For whoever has to end a sleep from elsewhere.
+    pub(crate) fn downgrade(&self) -> Weak<UnixStream> {
+        Arc::downgrade(&self.inbox)
     }
 
     fn outbox(&self) -> BorrowedFd<'_> {

@@ -55,11 +55,13 @@ impl Guard {
         }
     }
 
-    /// Marks the connection as corrupt, for both halves.
-    pub(crate) fn give_up(&self) {
-        if self.state() == State::Whole {
+    /// Marks the connection as corrupt, for both halves. `false`: it was not whole.
+    pub(crate) fn give_up(&self) -> bool {
+        let whole = self.state() == State::Whole;
+        if whole {
             self.word().get().store(CORRUPT, Relaxed);
         }
+        whole
     }
 
     pub(crate) fn word(&self) -> GuardWord {

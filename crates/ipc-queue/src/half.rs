@@ -168,6 +168,7 @@ impl<S: HalfSide> Half<S> {
         count: u64,
         start: u64,
     ) -> Self {
+        connection.wakes(doorbell.downgrade());
         let end = End::new(Shared::new(connection), barrier, count, start);
         Self {
             end,
@@ -308,6 +309,11 @@ impl<S: HalfSide> Half<S> {
         }
     }
 
+    /// The system had no memory for a bell that the peer may be asleep for: it is tried again by every look.
+    fn owes(&self) -> bool {
+        self.end.owes() || self.owes_finish
+    }
+
     /// What is available still, or why nothing will be.
     fn remainder(&self) -> Result<u64, Unready> {
         match (self.end.available(), self.ended) {
@@ -445,10 +451,11 @@ impl<S: HalfSide> Half<S> {
         if !matches!(self.look(1), Ok(0)) {
             return false;
         }
-        if sure {
+        let may_sleep = sure && !self.owes();
+        if may_sleep {
             self.count(Counter::Parks);
         }
-        sure
+        may_sleep
     }
 
     /// Takes the bells, and the news of a death.
@@ -584,7 +591,9 @@ impl<S: HalfSide> Waiter for Waiting<'_, S> {
     }
 
     fn announce(&mut self) -> bool {
-        self.half.end.announce(self.n)
+        let sure = self.half.end.announce(self.n);
+        // Who owes a bell and sleeps could wait for one who waits for that bell.
+        sure && !self.half.owes()
     }
 
     fn bursts(&mut self) -> &mut Bursts {

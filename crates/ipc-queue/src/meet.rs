@@ -19,7 +19,7 @@ use crate::{
     Credentials, Error, Options, Reason, Refused, Role,
     barrier::{self, Barrier},
     connection::{About, Connection},
-    doorbell::{BLIND, Doorbell},
+    doorbell::{self, Doorbell},
     frames::{
         Direction, FEATURE_MEMBARRIER, Frame, FrameHeader, HEADER, Hello, LONGEST_BODY, VERSION_MAX, VERSION_MIN,
     },
@@ -104,6 +104,7 @@ impl Meeting {
         let guard = Guard::new()?;
         let peer_credentials = fdpass::peer_credentials(&stream).map_err(Error::io("asking who the peer is"))?;
         stream.set_nonblocking(true).map_err(Error::io("making the stream nonblocking"))?;
+        fdpass::keep_out_of_band_inline(&stream);
         // Without it (before Linux 6.5) a death shows by the sockets alone.
         let _ = fdpass::set_pass_pidfd(&stream, true);
         let ours = Hello {
@@ -174,16 +175,16 @@ impl Meeting {
         }
     }
 
-    fn wait(&self, interest: PollFlags, deadline: Option<Instant>, after: Duration) -> Result<(), Error> {
+    fn wait(&mut self, interest: PollFlags, deadline: Option<Instant>, after: Duration) -> Result<(), Error> {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
-            return Err(Error::TimedOut { after });
+            return Err(self.broken.take().unwrap_or(Error::TimedOut { after }));
         }
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         match poll(&mut [PollFd::new(&self.stream, interest)], timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             // A sandbox: reading the stream tells the same, only later.
-            Err(_) => std::thread::sleep(left.map_or(BLIND, |left| left.min(BLIND))),
+            Err(_) => doorbell::nap(left),
         }
         Ok(())
     }
@@ -219,6 +220,7 @@ impl Meeting {
         self.attached.push(fd);
         if self.ours.direction == Direction::Both as u8 {
             let (inbox, theirs) = UnixStream::pair().map_err(Error::io("making the second ring's sockets"))?;
+            fdpass::keep_out_of_band_inline(&inbox);
             self.inbox = Some(inbox);
             self.attached.push(theirs.into());
         }

@@ -63,7 +63,9 @@ impl Segment {
         check_file_size_limit(size)?;
         let file = memfd()?;
         rustix::fs::ftruncate(&file, size).map_err(Error::io("sizing the segment"))?;
-        allocate(&file, size, |piece| piece.map_err(Error::io("allocating the segment's memory")))?;
+        pieces(size)
+            .try_for_each(|piece| allocate(&file, piece))
+            .map_err(Error::io("allocating the segment's memory"))?;
         // S1: `size` is at least two pages.
         let map = MmapOptions::new()
             .len(usize::try_from(size).unwrap_or(usize::MAX))
@@ -79,12 +81,13 @@ impl Segment {
     /// Judges what the peer sent in its segment's place, and maps it if it is what it should be.
     pub(crate) fn adopt(fd: &OwnedFd, geometry: Geometry) -> Result<Self, Flaw> {
         let size = geometry.size().unwrap_or(u64::MAX);
-        judge_file(fd, size)?;
+        let blocks = judge_file(fd, size)?;
         let unmappable =
             |source: std::io::Error| Flaw::new(Reason::SegmentUnmappable, 0, source.raw_os_error().unwrap_or(0));
         let length = usize::try_from(size).unwrap_or(usize::MAX);
         let map = MmapOptions::new().len(length).map_raw_read_only(fd).map_err(unmappable)?;
         map.advise(Advice::DontFork).map_err(unmappable)?;
+        judge_holes(&map, fd, blocks)?;
         Ok(Self { map })
     }
 
@@ -156,14 +159,15 @@ fn memfd() -> Result<OwnedFd, Error> {
 /// Bytes allocated at once.
 const PIECE: u64 = 1 << 20;
 
-/// Allocates what is not there yet of a file's memory, and calls `after` each piece. On many kernels any signal, also a stop and its
-/// end, interrupts that and undoes what the call has done: so it is tried again, in pieces that are allocated before the
-/// next signal of a process that gets many.
-fn allocate<E>(file: &OwnedFd, size: u64, mut after: impl FnMut(Result<(), Errno>) -> Result<(), E>) -> Result<(), E> {
-    (0..size).step_by(PIECE as usize).try_for_each(|offset| {
-        let length = PIECE.min(size - offset);
-        after(rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, length)))
-    })
+/// Where each piece of a file begins, and how long it is.
+fn pieces(size: u64) -> impl Iterator<Item = (u64, u64)> {
+    (0..size).step_by(PIECE as usize).map(move |offset| (offset, PIECE.min(size - offset)))
+}
+
+/// Allocates what is not there yet of a piece of a file. On many kernels any signal, also a stop and its end, interrupts that and
+/// undoes what the call has done: so it is tried again, and a piece is allocated before the next signal of a process that gets many.
+fn allocate(file: &OwnedFd, (offset, length): (u64, u64)) -> Result<(), Errno> {
+    rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), offset, length))
 }
 
 /// Exceeding this limit would be a signal (SIGXFSZ), not an error.
@@ -205,7 +209,7 @@ impl Flaw {
 ///
 /// The seals come first: only files on shmem have any, and asking for them asks no file system. Any other question about a file
 /// of a FUSE file system waits for the answer of a process that the peer chose, maybe for ever.
-fn judge_file(fd: &OwnedFd, size: u64) -> Result<(), Flaw> {
+fn judge_file(fd: &OwnedFd, size: u64) -> Result<u64, Flaw> {
     let unreadable = |errno: Errno| Flaw::new(Reason::SegmentType, 0, errno.raw_os_error());
     let seals = rustix::fs::fcntl_get_seals(fd).map_err(unreadable)?;
     let needed = SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL;
@@ -221,20 +225,33 @@ fn judge_file(fd: &OwnedFd, size: u64) -> Result<(), Flaw> {
     if stat.st_size as u64 != size {
         return Err(Flaw::new(Reason::SegmentSize, size, stat.st_size));
     }
-    judge_holes(fd, size, stat.st_blocks as u64)
+    Ok(stat.st_blocks as u64)
 }
 
-/// The number of blocks alone proves nothing: those beyond the end of a file count too. So all of it is allocated once more, which
-/// changes nothing where everything is there; the first piece that had a hole is the last that is allocated at our expense.
-fn judge_holes(fd: &OwnedFd, size: u64, blocks: u64) -> Result<(), Flaw> {
+/// The number of blocks alone proves nothing: those beyond the end of a file count too. So each page is made present, which changes
+/// nothing where everything is there; the first piece that had a hole is the last that is made so at our expense.
+fn judge_holes(map: &MmapRaw, fd: &OwnedFd, blocks: u64) -> Result<(), Flaw> {
     let failed = |errno: Errno| Flaw::new(Reason::SegmentUnmappable, 0, errno.raw_os_error());
-    allocate(fd, size, |piece| {
-        piece.map_err(failed)?;
+    pieces(map.len() as u64).try_for_each(|piece| {
+        make_present(map, fd, piece).map_err(failed)?;
         if rustix::fs::fstat(fd).map_err(failed)?.st_blocks as u64 != blocks {
-            return Err(Flaw::new(Reason::SegmentSparse, size, blocks.saturating_mul(512)));
+            return Err(Flaw::new(Reason::SegmentSparse, map.len() as u64, blocks.saturating_mul(512)));
         }
         Ok(())
     })
+}
+
+/// By the mapping: before Linux 6.15 allocating takes a lock of the file, and who writes to it out of memory whose page faults he answers
+/// himself keeps that lock. Before 5.14 there is only allocating.
+fn make_present(map: &MmapRaw, fd: &OwnedFd, (offset, length): (u64, u64)) -> Result<(), Errno> {
+    let populate = || {
+        let populated = map.advise_range(Advice::PopulateRead, offset as usize, length as usize);
+        populated.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    };
+    match rustix::io::retry_on_intr(populate) {
+        Err(Errno::INVAL) => allocate(fd, (offset, length)),
+        result => result,
+    }
 }
 
 /// The page with the live words of one segment.

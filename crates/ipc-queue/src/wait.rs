@@ -15,7 +15,7 @@ pub enum Wait {
     Sleep,
 }
 
-/// How long a sleep may last when the peer may not have seen the announcement.
+/// How long a sleep may last when it is not sure that a bell will end it.
 const UNSURE_SLEEP: Duration = Duration::from_millis(1);
 /// How long `Wait::Adaptive` looks before it sleeps.
 const LOOKING: Duration = Duration::from_micros(50);
@@ -52,7 +52,7 @@ pub(crate) trait Waiter {
     fn look(&mut self) -> Result<bool, Self::End>;
     /// What comes between two looks that found too little, while looking; not between the announcement and the sleep.
     fn rest(&mut self) -> Result<(), Self::End>;
-    /// Asks to be woken. `false`: the peer may not learn of it.
+    /// Asks to be woken. `false`: the peer may not learn of it, or not be able to.
     fn announce(&mut self) -> bool;
     /// What this half has learnt about giving the processor away.
     fn bursts(&mut self) -> &mut Bursts;

@@ -706,7 +706,8 @@ fn a_wait_ends_when_the_peer_breaks_a_rule() {
                         scope.spawn(|| {
                             await_question(&raw, WAKE_TAIL, wait);
                             break_rule(&raw);
-                            rig::send(raw.to_consumer(), &bell(1, 0, 0), &[]);
+                            // Who has found out already has hung up.
+                            let _ = fdpass::send_fds(raw.to_consumer(), &bell(1, 0, 0), &[]);
                         });
                         let started = Instant::now();
                         assert_eq!(look(&mut end), rule, "{what}");
@@ -740,7 +741,8 @@ fn a_wait_for_room_ends_when_the_peer_breaks_a_rule() {
                     scope.spawn(|| {
                         await_question(&raw, WAKE_HEAD, wait);
                         raw.segment.set(HEAD, 9);
-                        rig::send(raw.to_producer(), &bell(2, 0, 0), &[]);
+                        // Who has found out already has hung up.
+                        let _ = fdpass::send_fds(raw.to_producer(), &bell(2, 0, 0), &[]);
                     });
                     assert_eq!(look(&mut end), rule, "{kind:?}, {wait:?}");
                 });
@@ -773,6 +775,27 @@ fn what_one_half_finds_is_the_end_of_the_other() {
         assert_given_up(&mut end, rule, "the other half");
         drop((end, raw));
         alone.assert_nothing_left("the other half");
+    }
+}
+
+#[test]
+fn what_one_half_finds_wakes_the_other() {
+    let alone = alone("what_one_half_finds_wakes_the_other");
+    for kind in [Kind::DuplexServer, Kind::DuplexClient] {
+        let (mut end, raw) = rig::open(kind, rig::options().wait(Wait::Sleep));
+        let rule = Corrupt::HeadOutOfRange { head: 99, tail: SLOTS, count: SLOTS };
+        let End::Duplex(producer, consumer) = &mut end else { unreachable!() };
+        thread::scope(|scope| {
+            let asleep = scope.spawn(|| consumer.pop_timeout(20 * SOON));
+            await_question(&raw, WAKE_TAIL, Wait::Sleep);
+            raw.segment.set(HEAD, 99);
+            // The ring is full at some time, and then it is looked at.
+            let found = (0..=SLOTS).find_map(|n| producer.push(n).err()).unwrap();
+            assert_eq!(found.kind, XmitErrorKind::Corrupt(rule), "{kind:?}");
+            assert_eq!(asleep.join().unwrap(), Err(RecvError::Corrupt(rule)), "{kind:?}");
+        });
+        drop((end, raw));
+        alone.assert_nothing_left("the other half asleep");
     }
 }
 

@@ -21,6 +21,7 @@ use rustix::{
         AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, socket_with,
         sockopt::{self, Timeout},
     },
+    thread::{Timespec, nanosleep},
 };
 
 use crate::{Credentials, Element, Error, Interface, Options, Role};
@@ -189,6 +190,9 @@ fn connect_until(path: &Path, deadline: Option<Instant>) -> Result<UnixStream, E
         sockopt::set_socket_timeout(&socket, Timeout::Send, left.filter(|left| *left < LONGEST_TIME))?;
         match rustix::net::connect(&socket, &address) {
             // A signal: nothing is under way, unix(7).
+            Err(Errno::INTR) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(Errno::AGAIN);
+            }
             Err(Errno::INTR) => {}
             result => {
                 result?;
@@ -238,7 +242,7 @@ struct Directory {
 /// How long a lock is waited for, and how long between two tries. Nobody who follows the rules holds it for longer than a few
 /// system calls.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-const LOCK_PAUSE: Duration = Duration::from_millis(1);
+const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 /// Names that are tried beside a path, and how many this process has tried.
 const NAMES: u32 = 1000;
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -252,7 +256,8 @@ impl Directory {
         let locked = loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break true,
-                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
+                // The standard library takes it for granted that a process may sleep.
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < until => drop(nanosleep(&LOCK_PAUSE)),
                 Err(_) => break false,
             }
         };
@@ -277,7 +282,7 @@ impl Directory {
         result
     }
 
-    /// A name beside `path` that no other thread of this process uses. Where it would be longer than a socket's path may be, it leads through the
+    /// A name beside `path` that nobody else in this pid namespace uses. Where it would be longer than a socket's path may be, it leads through the
     /// open directory.
     fn beside(&self, path: &Path) -> PathBuf {
         let name = format!(".{:x}.{:x}", std::process::id(), COUNT.fetch_add(1, Relaxed));
@@ -296,7 +301,7 @@ fn place(directory: &Directory, ours: &Path, path: &Path) -> io::Result<()> {
         Err(Errno::EXIST) => {}
         Err(errno) => return Err(errno.into()),
     }
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+    if !is_socket(path)? {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is not a socket lies at this path"));
     }
     // Under the lock no other server can take the place of the dead one between the question and the answer.
@@ -310,8 +315,16 @@ fn place(directory: &Directory, ours: &Path, path: &Path) -> io::Result<()> {
     fs::rename(ours, path)
 }
 
-/// Whether nobody listens to this socket: connecting says so. A full backlog is a sign of life.
+fn is_socket(path: &Path) -> io::Result<bool> {
+    Ok(fs::symlink_metadata(path)?.file_type().is_socket())
+}
+
+/// Whether this is a socket that nobody listens to: connecting says so, but says the same of any other file. A full backlog is a sign
+/// of life.
 fn is_dead(path: &Path) -> io::Result<bool> {
+    if !is_socket(path)? {
+        return Ok(false);
+    }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     Ok(rustix::net::connect(&probe, &SocketAddrUnix::new(path)?) == Err(Errno::CONNREFUSED))

@@ -25,11 +25,11 @@ pub enum RunEnd {
     LocalGone,
     /// The peer said that no more will come.
     Finished,
-    /// The peer is gone, or does not receive any more.
+    /// The peer is gone, or does not receive any more, or this process may not talk to it any more (a sandbox).
     Disconnected,
     /// The peer broke the format.
     Corrupt(Corrupt),
-    /// The stop handle was used.
+    /// The stop handle was used, or cannot be watched where a sandbox denies ppoll(2).
     Stopped,
     /// This process is a fork of the one that owns the interface.
     ForkedChild,
@@ -42,7 +42,7 @@ impl fmt::Display for RunEnd {
             Self::Finished => RecvError::Finished.fmt(f),
             Self::Disconnected => RecvError::Disconnected.fmt(f),
             Self::Corrupt(rule) => RecvError::Corrupt(*rule).fmt(f),
-            Self::Stopped => f.write_str("the stop handle was used"),
+            Self::Stopped => f.write_str("the stop handle was used, or cannot be watched"),
             Self::ForkedChild => RecvError::ForkedChild.fmt(f),
         }
     }

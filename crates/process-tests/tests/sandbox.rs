@@ -36,17 +36,15 @@ enum Need {
     Judging,
     /// To seal this side's segment, and to judge the peer's.
     Sealing,
-    /// To allocate this side's segment, and to make sure of the peer's.
-    Allocating,
     /// To talk: only this side knows why.
     Talking(&'static str),
 }
 
-use Need::{Allocating, Beginning, Judging, Sealing, Segment, Sockets, Talking};
+use Need::{Beginning, Judging, Sealing, Segment, Sockets, Talking};
 
 const CALLS: [(&str, Need); 22] = [
     ("close", Need::None),
-    ("fallocate", Allocating),
+    ("fallocate", Segment("allocating the segment's memory")),
     ("fcntl", Sealing),
     ("fstat", Judging),
     ("fstatfs", Judging),
@@ -91,11 +89,6 @@ fn denied_before(need: Need, end: &str, error: &str, number: &str) -> (String, S
         Sealing if speaks_first => {
             ("this kernel is too old: memfds cannot be sealed (Linux 5.1 and later can)".into(), CLOSED.into())
         }
-        Allocating if speaks_first => (format!("allocating the segment's memory: {error}"), CLOSED.into()),
-        Allocating => (
-            format!("refused: the segment cannot be mapped: {error}"),
-            format!("refused by the peer: the segment cannot be mapped: {error}"),
-        ),
         Judging | Sealing => unjudged,
         Need::None | Sockets => (ALL.into(), ALL.into()),
     }
