@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "crates/ipc-queue/src").glob("*.rs"))
+SOURCES = sorted((ROOT / "crates/ipc-queue/src").rglob("*.rs"))
 
 # In this order, until one fails.
 CHECKS = [

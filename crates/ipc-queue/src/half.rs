@@ -1,149 +1,33 @@
 //! One half of a connection, the sending or the receiving one: everything but the slots.
 
-use std::{
-    os::fd::BorrowedFd,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod accessors;
+mod sending;
+mod side;
+mod unready;
+mod waiting;
+
+use std::{os::fd::BorrowedFd, sync::Arc, time::Duration};
+
+pub(crate) use accessors::impl_accessors;
+pub(crate) use side::HalfSide;
+pub(crate) use unready::{Unready, nothing_sent};
 
 use crate::{
-    ControlMessage, Corrupt, RecvError, Wait, XmitError, XmitErrorKind,
+    ControlMessage, Corrupt, Wait,
     barrier::Barrier,
     connection::{Connection, Shared},
     doorbell::{Bell, Doorbell, Rung, Seen},
     guard::State,
-    layout::{Counter, Word},
+    layout::Counter,
     pause::Pause,
-    ring::{End, OutOfRange, Receiving, Sending, Side},
-    wait::{self, Bursts, Waiter},
+    ring::End,
+    wait::Bursts,
 };
 
 /// After so many fruitless looks in a row, the socket is asked whether the peer is still there.
 const LOOKS_A_QUESTION: u32 = 1000;
 /// How often a bell that the system had no memory for is tried before it is left to the next publish.
 const BELL_TRIES: u32 = 8;
-
-/// Why a half has no slots to work on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unready {
-    Finished,
-    Closed,
-    Disconnected,
-    Corrupt(Corrupt),
-    ForkedChild,
-    TimedOut,
-    Stopped,
-    TooLong { asked: usize, capacity: usize },
-}
-
-impl From<Unready> for RecvError {
-    fn from(unready: Unready) -> Self {
-        match unready {
-            Unready::Finished | Unready::Closed => Self::Finished,
-            Unready::Disconnected => Self::Disconnected,
-            Unready::Corrupt(rule) => Self::Corrupt(rule),
-            Unready::ForkedChild => Self::ForkedChild,
-            Unready::TimedOut => Self::TimedOut,
-            Unready::Stopped => Self::Stopped,
-            Unready::TooLong { asked, capacity } => Self::TooLong { asked, capacity },
-        }
-    }
-}
-
-impl From<Unready> for XmitErrorKind {
-    fn from(unready: Unready) -> Self {
-        match unready {
-            Unready::Finished | Unready::Closed => Self::Closed,
-            Unready::Disconnected => Self::Disconnected,
-            Unready::Corrupt(rule) => Self::Corrupt(rule),
-            Unready::ForkedChild => Self::ForkedChild,
-            Unready::TimedOut => Self::TimedOut,
-            Unready::Stopped => Self::Stopped,
-            Unready::TooLong { asked, capacity } => Self::TooLong { asked, capacity },
-        }
-    }
-}
-
-/// For `map_err`: an operation without a value could not send.
-pub(crate) fn nothing_sent(unready: Unready) -> XmitError<()> {
-    XmitError { kind: unready.into(), value: () }
-}
-
-/// What differs between the two halves.
-pub(crate) trait HalfSide: Side + Sized {
-    /// The bell that it rings.
-    const BELL: Bell;
-    /// Its group of counters.
-    const COUNTERS: Word;
-    fn pause() -> Pause;
-    fn corrupt(seen: OutOfRange, count: u64) -> Corrupt;
-    /// Tail and head of the ring, as this half knows them.
-    fn positions(end: &End<Shared, Self>) -> (u64, u64);
-    /// Whether the peer has said that it is done with this ring.
-    fn peer_finished(end: &End<Shared, Self>) -> Result<bool, Corrupt>;
-    /// The peer is gone: what can still be done here?
-    fn settle(end: &mut End<Shared, Self>) -> Result<(), OutOfRange>;
-}
-
-impl HalfSide for Sending {
-    const BELL: Bell = Bell::Data;
-    const COUNTERS: Word = Word::SendingCounters;
-
-    fn pause() -> Pause {
-        Pause::of_producer()
-    }
-
-    fn corrupt(seen: OutOfRange, count: u64) -> Corrupt {
-        Corrupt::HeadOutOfRange { head: seen.theirs, tail: seen.mine, count }
-    }
-
-    fn positions(end: &End<Shared, Self>) -> (u64, u64) {
-        (end.position(), end.theirs())
-    }
-
-    fn peer_finished(_: &End<Shared, Self>) -> Result<bool, Corrupt> {
-        Ok(false)
-    }
-
-    /// Nobody will take anything more; how far the peer got is still of interest.
-    fn settle(end: &mut End<Shared, Self>) -> Result<(), OutOfRange> {
-        end.look()?;
-        end.close();
-        Ok(())
-    }
-}
-
-impl HalfSide for Receiving {
-    const BELL: Bell = Bell::Room;
-    const COUNTERS: Word = Word::ReceivingCounters;
-
-    fn pause() -> Pause {
-        Pause::of_consumer()
-    }
-
-    fn corrupt(seen: OutOfRange, count: u64) -> Corrupt {
-        Corrupt::TailOutOfRange { tail: seen.theirs, head: seen.mine, count }
-    }
-
-    fn positions(end: &End<Shared, Self>) -> (u64, u64) {
-        (end.theirs(), end.position())
-    }
-
-    #[inline]
-    fn peer_finished(end: &End<Shared, Self>) -> Result<bool, Corrupt> {
-        match end.finished_word() {
-            0 => Ok(false),
-            1 => Ok(true),
-            // JUDGE finished: there is no third value.
-            value => Err(Corrupt::Finished { value }),
-        }
-    }
-
-    /// What was published before the end is delivered: one last look, after which the memory is not asked again.
-    fn settle(end: &mut End<Shared, Self>) -> Result<(), OutOfRange> {
-        end.look().map(drop)
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Half<S: HalfSide> {
@@ -359,38 +243,6 @@ impl<S: HalfSide> Half<S> {
         Ok(())
     }
 
-    /// Waits until `n` slots are available, or fewer when the peer has ended and they are the rest.
-    pub(crate) fn wait_for(&mut self, n: usize, deadline: Option<Instant>) -> Result<u64, Unready> {
-        self.wait_with(n, self.wait, deadline, None)
-    }
-
-    /// As `wait_for`, and ends when `stop` becomes readable. Spinning would not see that, so it is `Wait::Adaptive` then.
-    pub(crate) fn wait_unless(&mut self, n: usize, stop: BorrowedFd<'_>) -> Result<u64, Unready> {
-        let how = if self.wait == Wait::Spin { Wait::Adaptive } else { self.wait };
-        self.wait_with(n, how, None, Some(stop))
-    }
-
-    fn wait_with(
-        &mut self,
-        n: usize,
-        how: Wait,
-        deadline: Option<Instant>,
-        stop: Option<BorrowedFd<'_>>,
-    ) -> Result<u64, Unready> {
-        if n > self.capacity() {
-            return Err(Unready::TooLong { asked: n, capacity: self.capacity() });
-        }
-        self.check_guard()?;
-        if self.end.available() >= n as u64 {
-            return Ok(self.end.available());
-        }
-        let mut waiter = Waiting { half: self, n: n as u64, stop };
-        match wait::wait(&mut waiter, how, deadline)? {
-            true => Ok(self.end.available()),
-            false => Err(Unready::TimedOut),
-        }
-    }
-
     /// Moves over `n` slots; the next `publish` tells the peer.
     #[inline(always)]
     pub(crate) fn advance(&mut self, n: u64) {
@@ -441,29 +293,6 @@ impl<S: HalfSide> Half<S> {
         }
     }
 
-    /// Asks to be woken for the next slot. `true`: the caller may sleep on the socket.
-    pub(crate) fn arm(&mut self) -> bool {
-        if !matches!(self.look(1), Ok(0)) {
-            return false;
-        }
-        let sure = self.end.announce(1);
-        // PAIR look again: what was published before the announcement rings no bell.
-        if !matches!(self.look(1), Ok(0)) {
-            return false;
-        }
-        let may_sleep = sure && !self.owes();
-        if may_sleep {
-            self.count(Counter::Parks);
-        }
-        may_sleep
-    }
-
-    /// Takes the bells, and the news of a death.
-    pub(crate) fn disarm(&mut self) {
-        // Whatever ended here shows at the next operation.
-        let _ = self.check_guard().and_then(|()| self.ask(Some(Duration::ZERO), None));
-    }
-
     /// Whether the peer is there, as far as can be known now.
     pub(crate) fn is_connected(&mut self) -> bool {
         let asked = self.check_guard().and_then(|()| self.ask(Some(Duration::ZERO), None));
@@ -489,79 +318,6 @@ fn not_yet(ended: Unready) -> Result<(), Unready> {
     }
 }
 
-impl Half<Sending> {
-    /// Says that no more will come, and rings whether or not anybody asked.
-    pub(crate) fn finish(&mut self) -> Result<(), Unready> {
-        self.check_guard()?;
-        match self.ended {
-            Some(Unready::Closed) => {
-                // Rings what is owed.
-                let _ = self.look(1);
-                return Ok(());
-            }
-            Some(ended) => return Err(ended),
-            None => {}
-        }
-        self.end.finish();
-        self.ring(Bell::Finished);
-        self.close();
-        Ok(())
-    }
-
-    /// Nothing more is sent from here.
-    fn close(&mut self) {
-        self.end.close();
-        self.ended = Some(Unready::Closed);
-    }
-
-    /// Waits until the peer has taken everything: until there is room for a whole ring.
-    pub(crate) fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Unready> {
-        let closed = self.ended == Some(Unready::Closed);
-        if closed {
-            self.ended = None;
-            self.end.reopen();
-        }
-        let result = self.wait_for(self.capacity(), deadline);
-        if closed {
-            self.close();
-        }
-        match result {
-            // It took everything and then left.
-            Err(Unready::Disconnected) if self.end.theirs() == self.end.position() => Ok(()),
-            result => result.map(drop),
-        }
-    }
-
-    /// Sends a control message with this side's positions.
-    pub(crate) fn send_control(&mut self) -> Result<(), XmitErrorKind> {
-        self.check_guard()?;
-        let (tail, _) = self.positions();
-        let head = self.end.memory().own_page().word(Word::Head).load(crate::sync::Ordering::Relaxed);
-        match self.doorbell.ring(Bell::Control, tail, head) {
-            Rung::Sent => Ok(()),
-            Rung::Crowded | Rung::Owed => Err(XmitErrorKind::Full),
-            Rung::Gone => Err(XmitErrorKind::Disconnected),
-            Rung::Mute => {
-                self.fall_silent();
-                Err(XmitErrorKind::Disconnected)
-            }
-        }
-    }
-
-    /// The peer's position, looked at now while it can be.
-    pub(crate) fn acknowledged(&mut self) -> u64 {
-        if self.check_guard().is_ok() && matches!(self.ended, None | Some(Unready::Closed)) {
-            if let Err(seen) = self.end.look() {
-                self.give_up(Sending::corrupt(seen, self.end.count()));
-            }
-            if self.ended.is_some() {
-                self.end.close();
-            }
-        }
-        self.end.theirs()
-    }
-}
-
 impl<S: HalfSide> Drop for Half<S> {
     fn drop(&mut self) {
         // A forked child's copies end nothing: the connection is its parent's.
@@ -570,100 +326,3 @@ impl<S: HalfSide> Drop for Half<S> {
         }
     }
 }
-
-struct Waiting<'a, S: HalfSide> {
-    half: &'a mut Half<S>,
-    n: u64,
-    stop: Option<BorrowedFd<'a>>,
-}
-
-impl<S: HalfSide> Waiter for Waiting<'_, S> {
-    type End = Unready;
-
-    fn look(&mut self) -> Result<bool, Unready> {
-        let available = self.half.look(self.n)?;
-        // After an end there will be no more than this.
-        Ok(available >= self.n || self.half.ended.is_some())
-    }
-
-    fn rest(&mut self) -> Result<(), Unready> {
-        self.half.rest()
-    }
-
-    fn announce(&mut self) -> bool {
-        let sure = self.half.end.announce(self.n);
-        // Who owes a bell and sleeps could wait for one who waits for that bell.
-        sure && !self.half.owes()
-    }
-
-    fn bursts(&mut self) -> &mut Bursts {
-        &mut self.half.bursts
-    }
-
-    fn sleep(&mut self, at_most: Option<Duration>) -> Result<(), Unready> {
-        self.half.count(Counter::Parks);
-        let seen = self.half.ask(at_most, self.stop)?;
-        self.half.count(Counter::Wakes);
-        if seen.stopped { Err(Unready::Stopped) } else { Ok(()) }
-    }
-}
-
-/// What the two public halves have in common, written once.
-macro_rules! impl_accessors {
-    ($half:ident) => {
-        impl<T> $half<T> {
-            /// Takes the bells from the socket.
-            pub fn disarm(&mut self) {
-                self.half.disarm();
-            }
-
-            /// How many elements the ring holds.
-            pub fn capacity(&self) -> usize {
-                self.half.capacity()
-            }
-
-            /// Whether the peer is there, as far as can be known now. One or two system calls.
-            pub fn is_connected(&mut self) -> bool {
-                self.half.is_connected()
-            }
-
-            /// This side's name.
-            pub fn name(&self) -> &str {
-                &self.half.connection().about.name
-            }
-
-            /// The peer's name, as it says.
-            pub fn peer_name(&self) -> &str {
-                &self.half.connection().about.peer_name
-            }
-
-            /// Who was at the other end of the stream when it was connected, unix(7).
-            pub fn peer_credentials(&self) -> crate::Credentials {
-                self.half.connection().about.peer_credentials
-            }
-
-            /// The process that did the handshake, where the kernel tells (Linux 6.5): readable when it is dead.
-            pub fn peer_pidfd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-                self.half.connection().pidfd()
-            }
-
-            /// Counters since the connection was made.
-            pub fn stats(&self) -> crate::Stats {
-                crate::Stats::of(&self.half)
-            }
-        }
-
-        impl<T> std::os::fd::AsFd for $half<T> {
-            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.half.socket()
-            }
-        }
-
-        impl<T> std::os::fd::AsRawFd for $half<T> {
-            fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                self.half.socket().as_raw_fd()
-            }
-        }
-    };
-}
-pub(crate) use impl_accessors;
