@@ -164,12 +164,14 @@ impl Doorbell {
             field.copy_from_slice(&value.to_ne_bytes());
         }
         self.sent = 0;
-        let rung = self.send_rest();
-        if self.sent == 0 {
-            // Nothing of it went out, so nothing has to follow.
-            self.sent = MESSAGE;
+        match self.send_rest() {
+            // A part of it is out, which wakes as well as all of it, and the rest goes before anything else.
+            Rung::Crowded | Rung::Owed if self.sent > 0 => Rung::Sent,
+            rung => {
+                self.sent = MESSAGE;
+                rung
+            }
         }
-        rung
     }
 
     fn send_rest(&mut self) -> Rung {

@@ -197,6 +197,7 @@ impl Meeting {
             // A server's client is waiting for the answer.
             let errno = match &error {
                 Error::Io { source, .. } => source.raw_os_error().unwrap_or(0),
+                Error::Unsupported { .. } => Errno::NOSYS.raw_os_error(),
                 _ => Errno::FBIG.raw_os_error(),
             };
             let trouble = Frame::Reject(Refused::new(Reason::Trouble, errno as u64, 0u64));

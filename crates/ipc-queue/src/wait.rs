@@ -90,6 +90,8 @@ pub(crate) fn wait<W: Waiter>(waiter: &mut W, wait: Wait, deadline: Option<Insta
         }
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left == Some(Duration::ZERO) {
+            // Nobody sleeps on the announcement; and who asks again and again without any time learns of a death here.
+            waiter.rest()?;
             return Ok(false);
         }
         let at_most = if sure { left } else { Some(left.map_or(UNSURE_SLEEP, |left| left.min(UNSURE_SLEEP))) };

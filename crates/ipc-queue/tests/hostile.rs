@@ -800,6 +800,21 @@ fn what_one_half_finds_wakes_the_other() {
 }
 
 #[test]
+fn whoever_asks_again_and_again_without_any_time_learns_that_the_peer_is_gone() {
+    let _alone = rig::alone("whoever_asks_again_and_again_without_any_time_learns_that_the_peer_is_gone");
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Sleep] {
+        let (mut end, raw) = rig::open(Kind::Consumer, rig::options().wait(wait));
+        drop(raw);
+        let mut tries = (0..100_000).map(|_| end.consumer().pop_timeout(Duration::ZERO));
+        assert_eq!(
+            tries.find(|result| *result != Err(RecvError::TimedOut)),
+            Some(Err(RecvError::Disconnected)),
+            "{wait:?}"
+        );
+    }
+}
+
+#[test]
 fn whoever_needs_several_slots_learns_that_the_peer_is_gone_though_one_is_free() {
     let _alone = rig::alone("whoever_needs_several_slots_learns_that_the_peer_is_gone_though_one_is_free");
     let (ours, theirs) = UnixStream::pair().unwrap();

@@ -250,8 +250,10 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 impl Directory {
     fn of(path: &Path) -> io::Result<Self> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::open(parent, flags, Mode::empty())?;
+        let open = |access| rustix::fs::open(parent, access | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        // One that may be written and searched only cannot be locked.
+        let fd = open(OFlags::RDONLY)
+            .or_else(|errno| if errno == Errno::ACCESS { open(OFlags::PATH) } else { Err(errno) })?;
         let until = Instant::now() + LOCK_PATIENCE;
         let locked = loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {

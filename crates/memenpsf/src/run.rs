@@ -73,7 +73,8 @@ pub struct RunReport<T> {
 pub struct StopHandle(Arc<Stop>);
 
 impl StopHandle {
-    /// Ends both directions at once, wherever they wait. Elements that are still in a channel or in a ring stay there.
+    /// Ends both directions at once, wherever they wait. Elements that are still in a channel stay there, for whoever has the
+    /// channel's ends too; what the peer has transmitted and this side not received is gone with the interface.
     pub fn stop(&self) {
         self.0.stop(RunEnd::Stopped);
     }
