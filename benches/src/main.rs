@@ -8,19 +8,12 @@ use std::{
     io::stdin,
     os::{fd::AsFd, unix::net::UnixStream},
     process::{Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::*},
-    },
     thread,
     time::Instant,
 };
 
+use ipc_bench::machine::{HERE, THERE, floor, nanoseconds_each, pin};
 use memenpsf::{Interface, Options, RecvError, Role};
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
 
 const MESSAGES: u64 = 20_000_000;
 const ROUND_TRIPS: u64 = 500_000;
@@ -31,7 +24,7 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some("peer") {
         return peer();
     }
-    pin(0);
+    pin(HERE);
     println!("floor ns | ours one way ns | rtrb one way ns | ours round trip ns | rtrb round trip ns | floor ns");
     let mut rows: Vec<[f64; 4]> = Vec::new();
     for _ in 0..ROUNDS {
@@ -52,43 +45,9 @@ fn main() {
     println!("median of pairs: one way {one_way:.2} times rtrb's rate, round trip {round_trip:.2} times as fast");
 }
 
-fn pin(core: usize) {
-    let mut set = CpuSet::new();
-    set.set(core).unwrap();
-    sched_setaffinity(Pid::from_raw(0), &set).unwrap();
-}
-
-fn per_message(start: Instant, messages: u64) -> f64 {
-    start.elapsed().as_nanos() as f64 / messages as f64
-}
-
-/// A cache line to the other core and back, between two threads.
-fn floor() -> f64 {
-    let lines = Arc::new([AtomicU64::new(0), AtomicU64::new(0)].map(|word| (word, [0u64; 31])));
-    let other = Arc::clone(&lines);
-    let answering = thread::spawn(move || {
-        pin(1);
-        for turn in 1..=ROUND_TRIPS {
-            while other[0].0.load(Acquire) != turn {
-                std::hint::spin_loop();
-            }
-            other[1].0.store(turn, Release);
-        }
-    });
-    let start = Instant::now();
-    for turn in 1..=ROUND_TRIPS {
-        lines[0].0.store(turn, Release);
-        while lines[1].0.load(Acquire) != turn {
-            std::hint::spin_loop();
-        }
-    }
-    answering.join().unwrap();
-    per_message(start, ROUND_TRIPS)
-}
-
 /// The other process: takes the stream of messages, says so, and answers the round trips.
 fn peer() {
-    pin(1);
+    pin(THERE);
     let stream = UnixStream::from(stdin().as_fd().try_clone_to_owned().unwrap());
     let mut interface =
         Interface::<u64>::with_options(stream, Role::Server, &Options::new().capacity(CAPACITY)).unwrap();
@@ -121,13 +80,13 @@ fn ours() -> (f64, f64) {
         while interface.xmit(value).is_err() {}
     }
     assert_eq!(interface.recv_blocking(), Ok(MESSAGES));
-    let one_way = per_message(start, MESSAGES);
+    let one_way = nanoseconds_each(start, MESSAGES);
     let start = Instant::now();
     for value in 0..ROUND_TRIPS {
         interface.xmit(value).unwrap();
         while interface.try_recv() != Ok(value) {}
     }
-    let round_trip = per_message(start, ROUND_TRIPS);
+    let round_trip = nanoseconds_each(start, ROUND_TRIPS);
     drop(interface);
     child.wait().unwrap();
     (one_way, round_trip)
@@ -137,7 +96,7 @@ fn rtrb_one_way() -> f64 {
     let (mut producer, mut consumer) = rtrb::RingBuffer::<u64>::new(CAPACITY);
     let start = Instant::now();
     let taking = thread::spawn(move || {
-        pin(1);
+        pin(THERE);
         let mut expected = 0;
         while expected < MESSAGES {
             if let Ok(value) = consumer.pop() {
@@ -150,14 +109,14 @@ fn rtrb_one_way() -> f64 {
         while producer.push(value).is_err() {}
     }
     taking.join().unwrap();
-    per_message(start, MESSAGES)
+    nanoseconds_each(start, MESSAGES)
 }
 
 fn rtrb_round_trip() -> f64 {
     let (mut there, mut their_end) = rtrb::RingBuffer::<u64>::new(CAPACITY);
     let (mut their_back, mut back) = rtrb::RingBuffer::<u64>::new(CAPACITY);
     let answering = thread::spawn(move || {
-        pin(1);
+        pin(THERE);
         for _ in 0..ROUND_TRIPS {
             let value = loop {
                 if let Ok(value) = their_end.pop() {
@@ -173,5 +132,5 @@ fn rtrb_round_trip() -> f64 {
         while back.pop() != Ok(value) {}
     }
     answering.join().unwrap();
-    per_message(start, ROUND_TRIPS)
+    nanoseconds_each(start, ROUND_TRIPS)
 }
