@@ -13,7 +13,8 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "crates/ipc-queue/src").rglob("*.rs"))
+SOURCE = pathlib.Path("crates/ipc-queue/src")
+SOURCES = sorted((ROOT / SOURCE).rglob("*.rs"))
 
 # In this order, until one fails.
 CHECKS = [
@@ -113,7 +114,7 @@ def main():
             empty += failure is None or failure.startswith("DOES NOT")
             shown = shown if len(shown) < 110 else shown[:107] + ".."
             shown = shown.replace("|", "\\|")
-            rows.append(f"| `{path.name}` | {what} | `{shown}` | {how} | {failure or '**nothing failed**'} |")
+            rows.append(f"| `{path.relative_to(SOURCE)}` | {what} | `{shown}` | {how} | {failure or '**nothing failed**'} |")
             print(rows[-1], flush=True)
     finally:
         shutil.rmtree(copy, ignore_errors=True)

@@ -22,7 +22,7 @@ use ipc_queue::{Consumer, Error, Options, Producer, Reason, Refused, Role, duple
 use rig::{ACCEPT, Kind, Offer, SIZE, TMPFS, alone, frame, memfd, offer, pair, read_frame, real, seals, send};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{FallocateFlags, OFlags, SealFlags, fallocate},
+    fs::{FallocateFlags, MemfdFlags, OFlags, SealFlags, fallocate},
     net::{AddressFamily, SocketType},
 };
 
@@ -679,6 +679,29 @@ fn what_is_no_memfd_is_no_segment() {
         },
     ];
     refuse("what_is_no_memfd_is_no_segment", &rig::options(), &cases);
+}
+
+/// Huge pages have seals too, and other rules.
+#[test]
+fn a_memfd_of_huge_pages_is_no_segment() {
+    const HUGETLBFS: u64 = 0x9584_58f6;
+    fn huge() -> rustix::io::Result<OwnedFd> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
+        let fd = rustix::fs::memfd_create("huge", flags)?;
+        rustix::fs::fcntl_add_seals(&fd, seals())?;
+        Ok(fd)
+    }
+    if let Err(errno) = huge() {
+        return println!("SKIPPED: no memfd of huge pages: {errno}");
+    }
+    let cases = [Case {
+        what: "huge pages",
+        kinds: &Kind::ALL,
+        change: |offer| offer.fds[0] = huge().unwrap(),
+        reason: Reason::SegmentType,
+        numbers: |_| (TMPFS, HUGETLBFS),
+    }];
+    refuse("a_memfd_of_huge_pages_is_no_segment", &rig::options(), &cases);
 }
 
 #[test]
