@@ -1,10 +1,7 @@
 //! The hostile side of a connection: before it is open, and after.
 
 use std::{
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream},
     sync::atomic::{Ordering::SeqCst, fence},
 };
 
@@ -142,10 +139,10 @@ impl Raw {
     /// Rings whether or not anybody asked; a socket that is full is left alone.
     pub fn ring(&self) {
         if self.kind.receives() {
-            let _ = fdpass::try_send_fds(self.to_consumer(), &bell(DATA, 0, 0), &[]);
+            let _ = wire::try_send(self.to_consumer(), &bell(DATA, 0, 0));
         }
         if self.kind.sends() {
-            let _ = fdpass::try_send_fds(self.to_producer(), &bell(ROOM, 0, 0), &[]);
+            let _ = wire::try_send(self.to_producer(), &bell(ROOM, 0, 0));
         }
     }
 
@@ -193,7 +190,7 @@ impl Raw {
         fence(SeqCst);
         let asked = self.seen.live(word);
         if !self.silent && asked.wrapping_sub(from).wrapping_sub(1) < to.wrapping_sub(from) {
-            let _ = fdpass::try_send_fds(socket.as_fd(), &bell(kind, 0, 0), &[]);
+            let _ = wire::try_send(socket, &bell(kind, 0, 0));
         }
     }
 

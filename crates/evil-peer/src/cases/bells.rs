@@ -1,6 +1,9 @@
 //! Bells of no kind, with descriptors, in pieces, and never read.
 
-use std::{fs::File, os::fd::OwnedFd};
+use std::{
+    fs::File,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+};
 
 use super::Case;
 use crate::{
@@ -20,14 +23,16 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     lies(cases);
     pieces(cases);
     unread(cases);
+    out_of_band(cases);
 }
 
 /// Messages with these descriptors to each half of that kind, found by that half: by the receiving one behind three elements, by the
 /// sending one behind a full ring.
-fn to_each_half(
+pub(super) fn to_each_half(
     cases: &mut Vec<Case>,
+    group: &'static str,
     name: &str,
-    send: impl Fn(&std::os::unix::net::UnixStream) + Clone + 'static,
+    send: impl Fn(&UnixStream) + Clone + 'static,
     end: End,
 ) {
     let to_consumer = send.clone();
@@ -40,7 +45,7 @@ fn to_each_half(
             raw.until_over();
         }
     };
-    cases.push(Case::new(GROUP, format!("{name}-to-the-consumer"), RECEIVING, deed, move |_| takes(3, end)));
+    cases.push(Case::new(group, format!("{name}-to-the-consumer"), RECEIVING, deed, move |_| takes(3, end)));
     let deed = move |evil: Evil| {
         let raw = evil.open();
         if raw.until(TAIL, SLOTS) {
@@ -48,17 +53,17 @@ fn to_each_half(
             raw.until_over();
         }
     };
-    cases.push(Case::new(GROUP, format!("{name}-to-the-producer"), SENDING, deed, move |_| gives(SLOTS, end)));
+    cases.push(Case::new(group, format!("{name}-to-the-producer"), SENDING, deed, move |_| gives(SLOTS, end)));
 }
 
 fn kinds(cases: &mut Vec<Case>) {
     for kind in [0, 5, 6, 255, 256, 1 << 32, (1 << 32) | 1, 1 << 63, (1 << 63) | 1, u64::MAX] {
         for (where_, before) in [("", 0), ("-behind-300", 300)] {
-            let send = move |socket: &std::os::unix::net::UnixStream| {
+            let send = move |socket: &UnixStream| {
                 let bytes = [bell(DATA, 0, 0).repeat(before), bell(kind, 0, 0), bell(CONTROL, 1, 1)].concat();
                 wire::send(socket, &bytes, &[]);
             };
-            to_each_half(cases, &format!("kind-{kind}{where_}"), send, End::ControlKind { kind });
+            to_each_half(cases, GROUP, &format!("kind-{kind}{where_}"), send, End::ControlKind { kind });
         }
     }
 }
@@ -70,37 +75,37 @@ fn nulls(n: usize) -> Vec<OwnedFd> {
 fn descriptors(cases: &mut Vec<Case>) {
     for n in [1, 2, 253] {
         for kind in [DATA, ROOM, FINISHED, CONTROL, 99] {
-            let send = move |socket: &std::os::unix::net::UnixStream| {
+            let send = move |socket: &UnixStream| {
                 wire::send(socket, &bell(kind, 0, 0), &nulls(n));
             };
-            to_each_half(cases, &format!("{n}-descriptors-with-kind-{kind}"), send, End::Descriptors);
+            to_each_half(cases, GROUP, &format!("{n}-descriptors-with-kind-{kind}"), send, End::Descriptors);
         }
     }
-    let send = |socket: &std::os::unix::net::UnixStream| {
+    let send = |socket: &UnixStream| {
         let bytes = bell(DATA, 0, 0);
         wire::send(socket, &bytes[..11], &[]);
         wire::send(socket, &bytes[11..12], &nulls(1));
         wire::send(socket, &bytes[12..], &[]);
     };
-    to_each_half(cases, "a-descriptor-in-the-middle", send, End::Descriptors);
+    to_each_half(cases, GROUP, "a-descriptor-in-the-middle", send, End::Descriptors);
 }
 
 /// Bells of every kind, with positions that are nowhere: nothing is decided by them.
 fn lies(cases: &mut Vec<Case>) {
     const NUMBERS: [u64; 6] = [0, 1, SLOTS, SLOTS + 1, 1 << 63, u64::MAX];
     for kind in [DATA, ROOM, FINISHED, CONTROL] {
-        let send = move |socket: &std::os::unix::net::UnixStream| {
+        let send = move |socket: &UnixStream| {
             for tail in NUMBERS {
                 for head in NUMBERS {
                     wire::send(socket, &bell(kind, tail, head), &[]);
                 }
             }
         };
-        to_each_half(cases, &format!("kind-{kind}-with-wrong-positions"), send, End::Silence);
+        to_each_half(cases, GROUP, &format!("kind-{kind}-with-wrong-positions"), send, End::Silence);
         let deed = move |evil: Evil| {
             evil.open().serve(move |raw, turn| {
                 for socket in [&raw.stream].into_iter().chain(&raw.second) {
-                    let _ = fdpass::try_send_fds(socket, &bell(kind, turn, !turn), &[]);
+                    let _ = wire::try_send(socket, &bell(kind, turn, !turn));
                 }
             });
         };
@@ -117,7 +122,7 @@ fn pieces(cases: &mut Vec<Case>) {
             let bytes = bell(CONTROL, 7, 9);
             for (socket, at) in [&raw.stream].into_iter().chain(&raw.second).zip(&mut next) {
                 // A full socket is tried again: whoever waits on the other one is served first.
-                if fdpass::try_send_fds(socket, &bytes[*at..=*at], &[]).is_ok() {
+                if wire::try_send(socket, &bytes[*at..=*at]).is_some() {
                     *at = (*at + 1) % bytes.len();
                 }
             }
@@ -126,15 +131,15 @@ fn pieces(cases: &mut Vec<Case>) {
     let case = Case::new(GROUP, "in-pieces-of-one-byte", ALL, deed, |_| works());
     cases.push(case);
     for length in [1, 8, 23] {
-        let send = move |socket: &std::os::unix::net::UnixStream| {
+        let send = move |socket: &UnixStream| {
             wire::send(socket, &bell(DATA, 0, 0)[..length], &[]);
         };
-        to_each_half(cases, &format!("{length}-bytes-and-no-more"), send, End::Silence);
-        let send = move |socket: &std::os::unix::net::UnixStream| {
+        to_each_half(cases, GROUP, &format!("{length}-bytes-and-no-more"), send, End::Silence);
+        let send = move |socket: &UnixStream| {
             wire::send(socket, &bell(DATA, 0, 0)[..length], &[]);
             socket.shutdown(std::net::Shutdown::Both).expect("a shutdown");
         };
-        to_each_half(cases, &format!("{length}-bytes-and-the-end"), send, End::Disconnected);
+        to_each_half(cases, GROUP, &format!("{length}-bytes-and-the-end"), send, End::Disconnected);
     }
     // Only one direction of the socket ends.
     for (name, how) in [("reads-no-more", std::net::Shutdown::Read), ("writes-no-more", std::net::Shutdown::Write)] {
@@ -166,9 +171,42 @@ fn unread(cases: &mut Vec<Case>) {
             ask(raw);
             for socket in [&raw.stream].into_iter().chain(&raw.second) {
                 // Whole bells, as long as they go.
-                while fdpass::try_send_fds(socket, &bell(DATA, 0, 0), &[]).is_ok() {}
+                while wire::try_send(socket, &bell(DATA, 0, 0)).is_some() {}
             }
         });
     };
     cases.push(Case::new(GROUP, "full-both-ways", ALL, deed, |_| works()));
+}
+
+/// Bytes out of band are bytes like the others.
+fn out_of_band(cases: &mut Vec<Case>) {
+    let at = cases.len();
+    type Send = fn(&UnixStream, &[u8]) -> bool;
+    let ways: [(&str, Send); 4] = [
+        ("the-last-byte-oob", |socket, bell| wire::send_out_of_band(socket, bell, &[])),
+        ("several-bytes-oob", |socket, bell| wire::send_out_of_band_in_pieces(socket, bell, &[], 5)),
+        ("only-bytes-oob", |socket, bell| wire::send_out_of_band_in_pieces(socket, bell, &[], 1)),
+        ("the-first-byte-oob", |socket, bell| {
+            wire::send_out_of_band(socket, &bell[..1], &[]) && wire::send(socket, &bell[1..], &[])
+        }),
+    ];
+    for (name, send) in ways {
+        // No byte may be lost: what comes behind it would be taken for something else.
+        let whole = move |socket: &UnixStream| {
+            let _ = (0..10).all(|_| send(socket, &bell(CONTROL, 7, 9)));
+        };
+        to_each_half(cases, GROUP, &format!("{name}-of-good-bells"), whole, End::Silence);
+        let wrong = move |socket: &UnixStream| {
+            whole(socket);
+            send(socket, &bell(99, 7, 9));
+        };
+        to_each_half(cases, GROUP, &format!("{name}-of-a-wrong-bell"), wrong, End::ControlKind { kind: 99 });
+        let end = move |socket: &UnixStream| {
+            send(socket, &bell(DATA, 0, 0));
+            socket.shutdown(std::net::Shutdown::Both).expect("a shutdown");
+        };
+        to_each_half(cases, GROUP, &format!("{name}-and-the-end"), end, End::Disconnected);
+    }
+    let known = wire::out_of_band_is_known();
+    cases[at..].iter_mut().for_each(|case| case.lacks = known.clone().err());
 }

@@ -30,7 +30,7 @@ pub(super) fn die() {
 /// Whether the kernel tells of the death of a peer whose sockets stay open.
 pub(super) fn deaths_are_told() -> Result<(), String> {
     let (socket, _peer) = UnixStream::pair().expect("sockets");
-    fdpass::set_pass_pidfd(socket.as_fd(), true).map_err(|error| format!("no SO_PASSPIDFD: {error}"))
+    wire::pass_pidfd(&socket)
 }
 
 /// Leaves a child behind that has both sockets.

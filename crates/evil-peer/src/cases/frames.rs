@@ -6,7 +6,7 @@ use crate::{
     frames::{ORDER, REJECT, VERSION, accept, bell, frame, reject},
     kind::{ALL, Kind},
     offer::Offer,
-    raw::{Evil, Raw},
+    raw::{Evil, Raw, SendWith},
     wire,
 };
 
@@ -26,6 +26,18 @@ fn pieces(cases: &mut Vec<Case>) {
         evil.open_with(offer, wire::send_in_pieces).serve_well();
     };
     cases.push(Case::new(GROUP, "in-pieces-of-one-byte", ALL, bytewise, |_| works()));
+    let out_of_band: [(&str, SendWith); 3] = [
+        ("with-the-last-byte-oob", wire::send_out_of_band),
+        ("with-oob-bytes", |socket, bytes, fds| wire::send_out_of_band_in_pieces(socket, bytes, fds, 10)),
+        ("of-oob-bytes-only", |socket, bytes, fds| wire::send_out_of_band_in_pieces(socket, bytes, fds, 1)),
+    ];
+    for (name, send) in out_of_band {
+        let deed = move |evil: Evil| {
+            let offer = Offer::new(evil.kind);
+            evil.open_with(offer, send).serve_well();
+        };
+        cases.push(Case::new(GROUP, name, ALL, deed, |_| works()).only_if(wire::out_of_band_is_known()));
+    }
     // Without waiting for anything.
     let at_once = |evil: Evil| {
         let mut offer = Offer::new(evil.kind);

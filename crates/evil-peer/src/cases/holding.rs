@@ -2,7 +2,7 @@
 
 use std::os::{fd::OwnedFd, unix::net::UnixStream};
 
-use super::{Case, assert_told};
+use super::{Case, assert_told, bells::to_each_half};
 use crate::{
     expect::{End, Expect, gives, refused, takes},
     frames::{DATA, accept, bell, reject},
@@ -21,6 +21,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     in_other_frames(cases);
     on_a_bell(cases);
     unread(cases);
+    out_of_band(cases);
     unanswered(cases);
     cases[at..].iter_mut().for_each(|case| case.honest.prompt = true);
 }
@@ -136,6 +137,63 @@ fn on_a_bell(cases: &mut Vec<Case>) {
             }
         };
         cases.push(Case::new(GROUP, format!("lingers-{n}-with-a-bell"), ALL, deed, descriptors_end_it));
+    }
+}
+
+/// On a byte out of band: a receive that comes upon one drops it, unless it was told not to.
+fn out_of_band(cases: &mut Vec<Case>) {
+    let at = cases.len();
+    let expect = |kind: Kind| {
+        let due = kind.descriptors_due();
+        refused(15, due, due + 1)
+    };
+    let deed = move |evil: Evil| {
+        evil.hear();
+        let offer = Offer::new(evil.kind);
+        let bytes = offer.bytes();
+        wire::send(&evil.stream, &bytes[..20], &offer.fds);
+        leave_out_of_band(&evil.stream, &bytes[20..21]);
+        wire::send(&evil.stream, &bytes[21..], &[]);
+        assert_told(&evil, &expect(evil.kind));
+    };
+    cases.push(Case::new(GROUP, "lingers-on-an-oob-byte-of-a-hello", ALL, deed, expect));
+    // The bell is there already when the byte is come upon, or is not.
+    for (name, before, behind) in [("with-a-bell", 0, 1), ("with-a-bell-before", 1, 1), ("and-no-bell", 0, 0)] {
+        let send = move |socket: &UnixStream| {
+            wire::send(socket, &bell(DATA, 0, 0).repeat(before), &[]);
+            leave_out_of_band(socket, b"x");
+            wire::send(socket, &bell(DATA, 0, 0).repeat(behind), &[]);
+        };
+        let name = format!("lingers-on-an-oob-byte-{name}");
+        to_each_half(cases, GROUP, &name, send, End::Descriptors);
+    }
+    // Nobody reads these: they are closed with the socket.
+    let deed = |evil: Evil| {
+        let raw = evil.open();
+        if raw.kind.receives() || raw.until(TAIL, SLOTS) {
+            let heard = if raw.kind.receives() { raw.to_consumer() } else { raw.to_producer() };
+            for socket in [heard, &raw.stream].into_iter().chain(&raw.second) {
+                // The first one that is heard ends the connection.
+                let fds = lingering(1);
+                if !wire::send(socket, &bell(DATA, 0, 0), &fds) {
+                    return std::mem::forget(fds);
+                }
+                (0..3).for_each(|_| leave_out_of_band(socket, b"x"));
+                wire::send(socket, b"x", &[]);
+            }
+            raw.until_over();
+        }
+    };
+    cases.push(Case::new(GROUP, "lingers-on-unread-oob-bytes", ALL, deed, descriptors_end_it));
+    let known = wire::out_of_band_is_known();
+    cases[at..].iter_mut().for_each(|case| case.lacks = known.clone().err());
+}
+
+fn leave_out_of_band(socket: &UnixStream, byte: &[u8]) {
+    let fds = lingering(1);
+    if !wire::send_out_of_band(socket, byte, &fds) {
+        // This process would be the one that lingers.
+        std::mem::forget(fds);
     }
 }
 

@@ -93,13 +93,13 @@ fn same_stream(cases: &mut Vec<Case>) {
 fn shared(cases: &mut Vec<Case>) {
     let pidfds = |offer: &mut Offer| {
         let shared = offer.shared.as_ref().expect("a second socket");
-        let _ = fdpass::set_pass_pidfd(shared, true);
+        let _ = wire::pass_pidfd(shared);
     };
     cases.push(Case::offer(GROUP, "that-brings-a-pidfd-with-each-bell", DUPLEX, pidfds, |_| works()));
     let credentials = |offer: &mut Offer| {
         let shared = offer.shared.as_ref().expect("a second socket");
         rustix::net::sockopt::set_socket_passcred(shared, true).expect("an option");
-        let _ = fdpass::set_pass_pidfd(shared, true);
+        let _ = wire::pass_pidfd(shared);
     };
     cases.push(Case::offer(GROUP, "that-brings-credentials-with-each-bell", DUPLEX, credentials, |_| works()));
     let small = |offer: &mut Offer| {
