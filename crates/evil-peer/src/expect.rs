@@ -13,17 +13,39 @@ pub struct Honest {
     pub limit: u64,
     /// The position at which its own ring starts.
     pub start: u64,
-    /// It waits asleep from the start instead of looking first.
-    pub sleeps: bool,
+    /// How it waits.
+    pub waits: Waits,
+    /// Words of an element.
+    pub words: usize,
     /// It begins only when something lies in its socket.
     pub late: bool,
     /// It must be done long before a descriptor lets go of whoever closes it.
     pub prompt: bool,
 }
 
+/// How the honest end waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// It looks for a while, then sleeps.
+    Adaptive,
+    /// It looks for ever.
+    Spinning,
+    /// It sleeps at once.
+    Asleep,
+}
+
 impl Default for Honest {
     fn default() -> Self {
-        Self { handshake: 10_000, schema: "", limit: 1 << 30, start: 0, sleeps: false, late: false, prompt: false }
+        Self {
+            handshake: 10_000,
+            schema: "",
+            limit: 1 << 30,
+            start: 0,
+            waits: Waits::Adaptive,
+            words: 1,
+            late: false,
+            prompt: false,
+        }
     }
 }
 
@@ -79,18 +101,29 @@ pub enum Then {
     },
     /// Whatever it waits for, it comes back at its deadline and not before.
     Waits,
+    /// The same, and it uses next to no processor time meanwhile.
+    Idles,
     /// So many elements arrive, of any value.
     TakesAnything(u64),
     /// No call takes more than a ring, and none lasts.
     Bounded,
-    /// Some elements may pass; then a rule is found broken.
-    FindsOut,
+    /// Some elements may pass; then this lie is found out.
+    FindsOut(Lie),
     /// The same, if the lie is seen at all.
-    MayFindOut,
+    MayFindOut(Lie),
     /// One look at its socket does not read all that lies there, and the next ones go on.
     LooksBounded,
     /// What it sends comes back to itself.
     HearsItself,
+}
+
+/// A word that lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// What was published.
+    Tail,
+    /// What was taken.
+    Head,
 }
 
 /// What a half finds in the end.

@@ -53,6 +53,6 @@ fn play(name: &str, kind: &str) -> ExitCode {
     let Some(kind) = Kind::named(kind) else { return usage("no such kind") };
     let stream = std::io::stdin().as_fd().try_clone_to_owned().expect("the standard input");
     // The standard input itself stays open beside it: the socket ends with this process.
-    case.play(Evil { kind, stream: UnixStream::from(stream) });
+    case.play(Evil { kind, stream: UnixStream::from(stream), words: case.honest.words });
     ExitCode::SUCCESS
 }

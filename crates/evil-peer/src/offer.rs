@@ -5,7 +5,7 @@ use std::os::{fd::OwnedFd, unix::net::UnixStream};
 use crate::{
     frames::{HELLO, Hello, ORDER, VERSION, accept},
     kind::Kind,
-    segment::{SLOTS, Segment, TAIL, WAKE_HEAD},
+    segment::{BARE, SLOTS, Segment, TAIL, WAKE_HEAD},
     wire,
 };
 
@@ -64,6 +64,16 @@ impl Offer {
             lengths: None,
         };
         Self { kind, hello, fds, instead: None, behind: Vec::new(), segment, inbox, shared }
+    }
+
+    /// Its elements have as many words.
+    pub fn of_words(mut self, words: usize) -> Self {
+        if words != 1 && self.kind.receives() {
+            (self.segment, self.fds[0]) = Segment::new(BARE + SLOTS * 8 * words as u64);
+        }
+        self.segment.words = words;
+        self.hello.size = 8 * words as u64;
+        self
     }
 
     /// Both positions of its own ring begin there.

@@ -20,15 +20,22 @@ pub struct Evil {
     pub kind: Kind,
     /// The socket.
     pub stream: UnixStream,
+    /// Words of an element.
+    pub words: usize,
 }
 
 /// How a piece is sent.
 pub type SendWith = fn(&UnixStream, &[u8], &[OwnedFd]) -> bool;
 
 impl Evil {
+    /// What a correct peer says first.
+    pub fn offer(&self) -> Offer {
+        Offer::new(self.kind).of_words(self.words)
+    }
+
     /// A handshake as it should be.
     pub fn open(self) -> Raw {
-        let offer = Offer::new(self.kind);
+        let offer = self.offer();
         self.open_with(offer, wire::send)
     }
 
@@ -96,7 +103,7 @@ pub struct Raw {
 
 impl Raw {
     fn new(evil: Evil, offer: Offer, came: &mut Came) -> Self {
-        let Evil { kind, stream } = evil;
+        let Evil { kind, stream, .. } = evil;
         assert_eq!(came.fds.len() as u64, kind.descriptors_due());
         let Offer { hello, segment, inbox, shared, .. } = offer;
         let second = came.fds.drain(1..).next().map(UnixStream::from);

@@ -70,6 +70,8 @@ pub struct Segment {
     map: Arc<MmapRaw>,
     /// How many slots it is said to have.
     pub slots: u64,
+    /// Words of an element, all of them alike.
+    pub words: usize,
 }
 
 impl Segment {
@@ -83,12 +85,12 @@ impl Segment {
         let file = File::from(fd);
         let map = MmapOptions::new().map_raw(&file).expect("a mapping");
         rustix::fs::fcntl_add_seals(&file, seals).expect("seals");
-        (Self { map: map.into(), slots: SLOTS }, file.into())
+        (Self { map: map.into(), slots: SLOTS, words: 1 }, file.into())
     }
 
     /// The same mapping, for another thread.
     pub fn again(&self) -> Self {
-        Self { map: Arc::clone(&self.map), slots: self.slots }
+        Self { map: Arc::clone(&self.map), slots: self.slots, words: self.words }
     }
 
     /// The word at that offset of the file.
@@ -114,7 +116,8 @@ impl Segment {
 
     /// Puts an element where that position has its slot.
     pub fn put(&self, position: u64, value: u64) {
-        self.word(FIRST_SLOT + 8 * (position % self.slots) as usize).store(value, SeqCst);
+        let first = self.words * (position % self.slots) as usize;
+        (first..first + self.words).for_each(|word| self.word(FIRST_SLOT + 8 * word).store(value, SeqCst));
     }
 
     /// `n` elements from a position on, each its own position, published.

@@ -85,48 +85,50 @@ const WAYS: [(&str, bool, Way); 6] = [
 
 pub(super) fn add(cases: &mut Vec<Case>) {
     for (name, dies, way) in WAYS {
-        let possible = || if name.contains("survived") { deaths_are_told() } else { Ok(()) };
-        // While it waits for the fourth element.
-        let deed = move |evil: Evil| {
-            let raw = evil.open();
-            raw.segment.publish(0, 3);
-            raw.ring();
-            if raw.until(HEAD, 3) {
-                way(&raw);
-            }
-        };
-        let case =
-            Case::new(GROUP, format!("{name}-while-it-receives"), RECEIVING, deed, |_| takes(3, End::Disconnected));
-        cases.push(Case { dies, ..case.only_if(possible()) });
-        // Before it looks at what was published.
-        let deed = move |evil: Evil| {
-            let raw = evil.open();
-            raw.segment.publish(0, 5);
-            way(&raw);
-        };
-        let case =
-            Case::new(GROUP, format!("{name}-with-five-untaken"), RECEIVING, deed, |_| takes(5, End::Disconnected));
-        cases.push(Case { dies, ..case.only_if(possible()) });
-        let deed = move |evil: Evil| {
-            let raw = evil.open();
-            raw.segment.publish(0, 5);
-            raw.segment.set(FINISHED, 1);
-            way(&raw);
-        };
-        let case = Case::new(GROUP, format!("{name}-when-finished"), RECEIVING, deed, |_| takes(5, End::Finished));
-        cases.push(Case { dies, ..case.only_if(possible()) });
-        let deed = move |evil: Evil| {
-            let raw = evil.open();
-            if raw.until(TAIL, SLOTS) {
-                way(&raw);
-            }
-        };
-        let case =
-            Case::new(GROUP, format!("{name}-while-it-sends"), SENDING, deed, |_| gives(SLOTS, End::Disconnected));
-        cases.push(Case { dies, ..case.only_if(possible()) });
+        let possible = if name.contains("survived") { deaths_are_told() } else { Ok(()) };
+        let of_both_sizes = [at_the_end(name, way), at_the_end(name, way).map(Case::large)];
+        let all = of_both_sizes.into_iter().flatten();
+        cases.extend(all.map(|case| Case { dies, ..case.only_if(possible.clone()) }));
     }
     spoke_before(cases);
     one_socket(cases);
+}
+
+/// Each time at which that end can come.
+fn at_the_end(name: &str, way: Way) -> [Case; 4] {
+    let waiting = move |evil: Evil| {
+        let raw = evil.open();
+        raw.segment.publish(0, 3);
+        raw.ring();
+        if raw.until(HEAD, 3) {
+            way(&raw);
+        }
+    };
+    // Before it looks at what was published.
+    let untaken = move |evil: Evil| {
+        let raw = evil.open();
+        raw.segment.publish(0, 5);
+        way(&raw);
+    };
+    let finished = move |evil: Evil| {
+        let raw = evil.open();
+        raw.segment.publish(0, 5);
+        raw.segment.set(FINISHED, 1);
+        way(&raw);
+    };
+    let full = move |evil: Evil| {
+        let raw = evil.open();
+        if raw.until(TAIL, SLOTS) {
+            way(&raw);
+        }
+    };
+    let gone = End::Disconnected;
+    [
+        Case::new(GROUP, format!("{name}-while-it-receives"), RECEIVING, waiting, move |_| takes(3, gone)),
+        Case::new(GROUP, format!("{name}-with-five-untaken"), RECEIVING, untaken, move |_| takes(5, gone)),
+        Case::new(GROUP, format!("{name}-when-finished"), RECEIVING, finished, |_| takes(5, End::Finished)),
+        Case::new(GROUP, format!("{name}-while-it-sends"), SENDING, full, move |_| gives(SLOTS, gone)),
+    ]
 }
 
 /// A client whose Hello lay there before the server began, and so does not name its process: its death is known all the same.

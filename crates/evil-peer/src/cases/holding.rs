@@ -8,7 +8,7 @@ use crate::{
     frames::{DATA, accept, bell, reject},
     kind::{ALL, DUPLEX, Kind},
     offer::Offer,
-    raw::Evil,
+    raw::{Evil, SendWith},
     segment::{SLOTS, TAIL},
     things, wire,
 };
@@ -61,7 +61,7 @@ fn in_a_hello(cases: &mut Vec<Case>) {
     cases.push(offering("lingers-in-what-does-not-fit", ALL, wrong, |_| refused(8, 1, 9)));
     let silent = |evil: Evil| {
         let bytes = Offer::new(evil.kind).bytes();
-        wire::send(&evil.stream, &bytes[..20], &[things::lingering()]);
+        send_lingering(wire::send, &evil.stream, &bytes[..20]);
         wire::until_over(&evil.stream);
     };
     let case = Case::new(GROUP, "lingers-and-silence", ALL, silent, |_| Expect::TimedOut);
@@ -110,13 +110,17 @@ fn unread(cases: &mut Vec<Case>) {
 }
 
 fn leave_lingering(socket: &UnixStream, bytes: &[u8]) {
-    for _ in 0..3 {
-        let fds = lingering(1);
-        if !wire::send(socket, bytes, &fds) {
-            // This process would be the one that lingers.
-            return std::mem::forget(fds);
-        }
+    let _ = (0..3).all(|_| send_lingering(wire::send, socket, bytes));
+}
+
+fn send_lingering(send: SendWith, socket: &UnixStream, bytes: &[u8]) -> bool {
+    let fds = lingering(1);
+    let sent = send(socket, bytes, &fds);
+    if !sent {
+        // This process would be the one that lingers.
+        std::mem::forget(fds);
     }
+    sent
 }
 
 fn descriptors_end_it(kind: Kind) -> Expect {
@@ -174,10 +178,7 @@ fn out_of_band(cases: &mut Vec<Case>) {
             let heard = if raw.kind.receives() { raw.to_consumer() } else { raw.to_producer() };
             for socket in [heard, &raw.stream].into_iter().chain(&raw.second) {
                 // The first one that is heard ends the connection.
-                let fds = lingering(1);
-                if !wire::send(socket, &bell(DATA, 0, 0), &fds) {
-                    return std::mem::forget(fds);
-                }
+                send_lingering(wire::send, socket, &bell(DATA, 0, 0));
                 (0..3).for_each(|_| leave_out_of_band(socket, b"x"));
                 wire::send(socket, b"x", &[]);
             }
@@ -190,11 +191,7 @@ fn out_of_band(cases: &mut Vec<Case>) {
 }
 
 fn leave_out_of_band(socket: &UnixStream, byte: &[u8]) {
-    let fds = lingering(1);
-    if !wire::send_out_of_band(socket, byte, &fds) {
-        // This process would be the one that lingers.
-        std::mem::forget(fds);
-    }
+    send_lingering(wire::send_out_of_band, socket, byte);
 }
 
 fn unanswered(cases: &mut Vec<Case>) {

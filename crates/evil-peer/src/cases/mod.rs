@@ -23,6 +23,9 @@ use crate::{
     wire,
 };
 
+/// Words of an element that is copied in one block: from 512 bytes on.
+const LARGE: usize = 128;
+
 /// What is done with the socket, told what is expected.
 type Deed = Box<dyn Fn(Evil, &Expect)>;
 
@@ -102,6 +105,12 @@ impl Case {
     fn with(mut self, change: impl FnOnce(&mut Honest)) -> Self {
         change(&mut self.honest);
         self
+    }
+
+    /// The same with elements that are copied in one block.
+    fn large(mut self) -> Self {
+        self.name = format!("{}-large", self.name);
+        self.with(|honest| honest.words = LARGE)
     }
 
     fn only_if(self, possible: Result<(), String>) -> Self {

@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::Case;
 use crate::{
-    expect::{End, Expect, Then, gives, works},
+    expect::{End, Expect, Lie, Then, gives, works},
     kind::{ALL, Kind, RECEIVING, SENDING},
-    offer::Offer,
     raw::{Evil, Raw},
     segment::{FINISHED, HEAD, LIVE, SLOTS, Segment, TAIL, WAKE_HEAD, WAKE_TAIL},
     wire,
@@ -38,6 +37,9 @@ const STEPS: [u64; 17] = [
     u64::MAX,
 ];
 
+/// Elements that are as they should be, before a lie.
+const GOOD: u64 = 3;
+
 /// Numbers that mean something somewhere.
 const NUMBERS: [u64; 8] = [0, 1, SLOTS, 1 << 31, 1 << 32, 1 << 63, u64::MAX - 1, u64::MAX];
 
@@ -51,44 +53,49 @@ pub(super) fn add(cases: &mut Vec<Case>) {
 }
 
 fn at_start(evil: Evil, start: u64) -> Raw {
-    let mut offer = Offer::new(evil.kind);
+    let mut offer = evil.offer();
     offer.start_at(start);
     evil.open_with(offer, wire::send)
 }
 
 /// Three elements are published and taken, then the tail moves by a step from there.
 fn tails(cases: &mut Vec<Case>) {
-    const GOOD: u64 = 3;
     for start in STARTS {
         for step in STEPS {
-            let at = start.wrapping_add(GOOD);
-            let deed = move |evil: Evil| {
-                let raw = at_start(evil, start);
-                raw.segment.publish(start, GOOD);
-                raw.ring();
-                if raw.until(HEAD, at) {
-                    // What may be taken is what it should be.
-                    (0..SLOTS).map(|n| at.wrapping_add(n)).for_each(|position| raw.segment.put(position, position));
-                    raw.segment.set(TAIL, at.wrapping_add(step));
-                    raw.ring();
-                    raw.until_over();
-                }
-            };
-            let expect = move |_| {
-                let (n, end) = match step {
-                    0..=SLOTS => (GOOD + step, End::Silence),
-                    _ => (GOOD, End::TailOutOfRange { tail: at.wrapping_add(step), head: at }),
-                };
-                Expect::Opens(Then::Takes { start, n: n..=n, end })
-            };
-            cases.push(Case::new(GROUP, format!("tail-from-{start}-by-{step}"), RECEIVING, deed, expect));
+            cases.push(tail(start, step));
         }
     }
+    for start in [0, u64::MAX - 4] {
+        STEPS.into_iter().for_each(|step| cases.push(tail(start, step).large()));
+    }
+}
+
+fn tail(start: u64, step: u64) -> Case {
+    let at = start.wrapping_add(GOOD);
+    let deed = move |evil: Evil| {
+        let raw = at_start(evil, start);
+        raw.segment.publish(start, GOOD);
+        raw.ring();
+        if raw.until(HEAD, at) {
+            // What may be taken is what it should be.
+            (0..SLOTS).map(|n| at.wrapping_add(n)).for_each(|position| raw.segment.put(position, position));
+            raw.segment.set(TAIL, at.wrapping_add(step));
+            raw.ring();
+            raw.until_over();
+        }
+    };
+    let expect = move |_| {
+        let (n, end) = match step {
+            0..=SLOTS => (GOOD + step, End::Silence),
+            _ => (GOOD, End::TailOutOfRange { tail: at.wrapping_add(step), head: at }),
+        };
+        Expect::Opens(Then::Takes { start, n: n..=n, end })
+    };
+    Case::new(GROUP, format!("tail-from-{start}-by-{step}"), RECEIVING, deed, expect)
 }
 
 /// The ring is filled, three elements are taken, as many sent again; then the head moves by a step from there.
 fn heads(cases: &mut Vec<Case>) {
-    const GOOD: u64 = 3;
     for start in STARTS {
         for step in STEPS {
             let (head, tail) = (start.wrapping_add(GOOD), start.wrapping_add(GOOD + SLOTS));
@@ -212,7 +219,7 @@ fn changing(cases: &mut Vec<Case>) {
     let swing: [(&str, [u64; 4]); 3] =
         [("far", [4, 100, 0, u64::MAX]), ("near", [3, 4, 3, 2]), ("by-a-bit", [1, 1 << 63, 1, (1 << 63) | 1])];
     for (name, values) in swing {
-        for (which, word, kinds) in [("tail", TAIL, RECEIVING), ("head", HEAD, SENDING)] {
+        for (which, word, lie, kinds) in [("tail", TAIL, Lie::Tail, RECEIVING), ("head", HEAD, Lie::Head, SENDING)] {
             let deed = move |evil: Evil| {
                 let raw = evil.open();
                 meanwhile(
@@ -223,8 +230,9 @@ fn changing(cases: &mut Vec<Case>) {
                     },
                 );
             };
-            let case =
-                Case::new(GROUP, format!("{which}-swings-{name}"), kinds, deed, |_| Expect::Opens(Then::FindsOut));
+            let case = Case::new(GROUP, format!("{which}-swings-{name}"), kinds, deed, move |_| {
+                Expect::Opens(Then::FindsOut(lie))
+            });
             cases.push(case);
         }
     }
@@ -238,7 +246,7 @@ fn changing(cases: &mut Vec<Case>) {
             }
         });
     };
-    let expect = |_| Expect::Opens(Then::MayFindOut);
+    let expect = |_| Expect::Opens(Then::MayFindOut(Lie::Tail));
     cases.push(Case::new(GROUP, "tail-too-far-for-a-moment", RECEIVING, deed, expect));
     // The rest of the live page, the counters and the header, in a hurry.
     let deed = |evil: Evil| {
@@ -255,12 +263,10 @@ fn changing(cases: &mut Vec<Case>) {
 }
 
 fn slots(cases: &mut Vec<Case>) {
-    let deed = |evil: Evil| {
+    let change = |evil: Evil| {
         let raw = evil.open();
         meanwhile(raw, Raw::serve_well, |segment, turn| segment.put(turn, turn.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     };
-    let expect = |_: Kind| Expect::Opens(Then::TakesAnything(5000));
-    cases.push(Case::new(GROUP, "slots-change-while-they-are-read", RECEIVING, deed, expect));
     let endless = |evil: Evil| {
         let mut raw = evil.open();
         let mut turn = 0;
@@ -269,5 +275,10 @@ fn slots(cases: &mut Vec<Case>) {
             turn += 1;
         }
     };
-    cases.push(Case::new(GROUP, "a-ring-that-is-never-empty", RECEIVING, endless, |_| Expect::Opens(Then::Bounded)));
+    let changing = || {
+        let expect = |_: Kind| Expect::Opens(Then::TakesAnything(5000));
+        Case::new(GROUP, "slots-change-while-they-are-read", RECEIVING, change, expect)
+    };
+    let full = || Case::new(GROUP, "a-ring-that-is-never-empty", RECEIVING, endless, |_| Expect::Opens(Then::Bounded));
+    cases.extend([changing(), changing().large(), full(), full().large()]);
 }

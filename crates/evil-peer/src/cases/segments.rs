@@ -1,10 +1,12 @@
 //! Every kind of descriptor in the segment's place.
 
-use rustix::fs::{OFlags, SealFlags};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use rustix::fs::{FallocateFlags, OFlags, SealFlags};
 
 use super::Case;
 use crate::{
-    expect::{Expect, Then, refused, works},
+    expect::{End, Expect, Then, refused, takes, works},
     kind::{ALL, DUPLEX, Kind, RECEIVING},
     offer::Offer,
     raw::Evil,
@@ -26,6 +28,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     wrong_sizes(cases);
     odd_memfds(cases);
     own_segments(cases);
+    busy(cases);
 }
 
 fn place(
@@ -134,7 +137,7 @@ fn odd_memfds(cases: &mut Vec<Case>) {
     cases.push(Case::offer(GROUP, "one-seal-more", ALL, more, |_| works()));
     // Nobody can write this one, so nothing ever comes.
     let frozen = |offer: &mut Offer| offer.fds[0] = things::frozen(offer.kind.peer_size());
-    cases.push(Case::offer(GROUP, "frozen", ALL, frozen, |_| Expect::Opens(Then::Waits)));
+    cases.push(Case::offer(GROUP, "frozen", ALL, frozen, |_| Expect::Opens(Then::Idles)));
     let garbage = |offer: &mut Offer| {
         for word in 0..offer.segment.len() / 8 {
             offer.segment.word(word * 8).store(u64::MAX, std::sync::atomic::Ordering::SeqCst);
@@ -143,6 +146,36 @@ fn odd_memfds(cases: &mut Vec<Case>) {
         offer.start_at(0);
     };
     cases.push(Case::offer(GROUP, "garbage-wherever-it-does-not-matter", ALL, garbage, |_| works()));
+}
+
+/// Sound, and its file kept busy by many: before Linux 6.15 all of them, and who else allocates, queue for a lock of the file.
+fn busy(cases: &mut Vec<Case>) {
+    const MANY: usize = 32;
+    let slots = 1u64 << 23;
+    let deed = move |evil: Evil| {
+        let mut offer = Offer::new(evil.kind);
+        offer.hello.slots = slots;
+        (offer.segment, offer.fds[0]) = Segment::new(slots * 8 + BARE);
+        let file = offer.fds[0].try_clone().expect("a copy");
+        let over = AtomicBool::new(false);
+        let raw = std::thread::scope(|scope| {
+            for _ in 0..MANY {
+                scope.spawn(|| {
+                    while !over.load(SeqCst) {
+                        let _ = rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, slots * 8 + BARE);
+                    }
+                });
+            }
+            let raw = evil.open_with(offer, wire::send);
+            over.store(true, SeqCst);
+            raw
+        });
+        raw.segment.publish(0, 3);
+        raw.ring();
+        raw.until_over();
+    };
+    let case = Case::new(GROUP, "fallocated-by-many", RECEIVING, deed, |_| takes(3, End::Silence));
+    cases.push(case.with(|honest| honest.handshake = 2000));
 }
 
 /// The honest client's own segment as its peer's.

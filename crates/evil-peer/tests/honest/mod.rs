@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "what was played, skipped or slow stands in the test's output")]
 
 pub(crate) mod bystander;
+pub(crate) mod item;
 pub(crate) mod open;
 
 use std::{
@@ -14,13 +15,14 @@ use std::{
 use bystander::Bystander;
 use evil_peer::{
     cases::{self, Case},
-    expect::{Expect, Honest},
+    expect::{Expect, Honest, Waits},
     kind::Kind,
     segment::SLOTS,
     things::HELD,
     wire,
 };
 use ipc_queue::{Consumer, Error, Options, Producer, Refused, Role, Wait, duplex};
+use item::{Item, Large};
 use process_tests::{Holdings, Peer, Watchdog};
 
 const EVIL: &str = env!("CARGO_BIN_EXE_evil-peer");
@@ -33,14 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The end under test, open.
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]
-pub(crate) enum Open {
-    Consumer(Consumer<u64>),
-    Producer(Producer<u64>),
-    Duplex(Producer<u64>, Consumer<u64>),
+pub(crate) enum Open<T> {
+    Consumer(Consumer<T>),
+    Producer(Producer<T>),
+    Duplex(Producer<T>, Consumer<T>),
 }
 
-impl Open {
-    pub(crate) fn halves(&mut self) -> (Option<&mut Producer<u64>>, Option<&mut Consumer<u64>>) {
+impl<T> Open<T> {
+    pub(crate) fn halves(&mut self) -> (Option<&mut Producer<T>>, Option<&mut Consumer<T>>) {
         match self {
             Self::Consumer(consumer) => (None, Some(consumer)),
             Self::Producer(producer) => (Some(producer), None),
@@ -49,7 +51,7 @@ impl Open {
     }
 }
 
-fn meet(kind: Kind, stream: UnixStream, options: &Options) -> Result<Open, Error> {
+fn meet<T: Item>(kind: Kind, stream: UnixStream, options: &Options) -> Result<Open<T>, Error> {
     match kind {
         Kind::Consumer => Consumer::new(stream, options).map(Open::Consumer),
         Kind::Producer => Producer::new(stream, options).map(Open::Producer),
@@ -64,7 +66,11 @@ fn options(honest: &Honest) -> Options {
         .schema(honest.schema)
         .max_segment(honest.limit)
         .start_position(honest.start)
-        .wait(if honest.sleeps { Wait::Sleep } else { Wait::Adaptive })
+        .wait(match honest.waits {
+            Waits::Adaptive => Wait::Adaptive,
+            Waits::Spinning => Wait::Spin,
+            Waits::Asleep => Wait::Sleep,
+        })
         .handshake_timeout(Duration::from_millis(honest.handshake))
 }
 
@@ -73,12 +79,13 @@ pub(crate) fn run(group: &str) {
     let only = std::env::var("EVIL_CASE").unwrap_or_default();
     let cases: Vec<Case> = cases::all().into_iter().filter(|case| case.group == group).collect();
     assert!(!cases.is_empty(), "no cases in {group}");
-    let (mut played, mut skipped, mut wrong) = (0, Vec::new(), Vec::new());
+    assert!(cases::all().iter().any(|case| case.name.contains(&only)), "no case has {only:?} in its name");
+    let (mut played, mut wrong) = (0, Vec::new());
     let started = Instant::now();
-    let mut bystander = Bystander::start();
+    let bystander = Bystander::start();
     for case in cases.iter().filter(|case| case.name.contains(&only)) {
         if let Some(why) = &case.lacks {
-            skipped.push(format!("{}: {why}", case.name));
+            process_tests::skipped(&format!("{}: {why}", case.name));
             continue;
         }
         for &kind in case.kinds {
@@ -87,7 +94,7 @@ pub(crate) fn run(group: &str) {
             }
             played += 1;
             let begun = Instant::now();
-            let result = catch_unwind(AssertUnwindSafe(|| play(case, kind, &mut bystander)));
+            let result = catch_unwind(AssertUnwindSafe(|| play(case, kind, &bystander)));
             if begun.elapsed() > Duration::from_secs(1) {
                 println!("slow: {} {}: {:.1} s", case.name, kind.name(), begun.elapsed().as_secs_f64());
             }
@@ -100,25 +107,25 @@ pub(crate) fn run(group: &str) {
     }
     bystander.end();
     println!("{group}: {played} meetings in {:.1} s", started.elapsed().as_secs_f64());
-    skipped.iter().for_each(|skipped| println!("skipped {skipped}"));
     assert!(wrong.is_empty(), "{} of {played} went wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// One meeting. Whatever is wrong is a panic.
-fn play(case: &Case, kind: Kind, bystander: &mut Bystander) {
+fn play(case: &Case, kind: Kind, bystander: &Bystander) {
     // Named for the watchdog, which wants it for ever.
     let _watchdog = Watchdog::new(Box::leak(format!("{} {}", case.name, kind.name()).into_boxed_str()), PATIENCE);
-    bystander.exchange();
+    bystander.goes_on();
+    let exchanged = bystander.exchanged();
     let before = Holdings::now();
     let (mut evil, stream) = Peer::start(EVIL, &[&case.name, kind.name()]);
     if case.honest.late {
         assert!(wire::until_readable(&stream, SOON), "the hostile peer says nothing");
     }
     let started = Instant::now();
-    let result = meet(kind, stream, &options(&case.honest));
-    let took = started.elapsed();
-    bystander.exchange();
-    judge(result, took, &case.honest, &case.expect(kind));
+    match case.honest.words {
+        1 => meet_and_judge::<u64>(case, kind, stream),
+        _ => meet_and_judge::<Large>(case, kind, stream),
+    }
     if case.honest.prompt {
         assert!(started.elapsed() < HELD / 2, "held up for {:?}", started.elapsed());
     }
@@ -130,7 +137,17 @@ fn play(case: &Case, kind: Kind, bystander: &mut Bystander) {
     }
     drop(evil);
     assert_holds(before);
-    bystander.exchange();
+    // All the while, not only now, however slow the machine is.
+    let least = started.elapsed().as_secs() / 4;
+    let exchanged = bystander.exchanged() - exchanged;
+    assert!(exchanged >= least, "the bystander exchanged {exchanged} times in {:?}", started.elapsed());
+    bystander.goes_on();
+}
+
+fn meet_and_judge<T: Item>(case: &Case, kind: Kind, stream: UnixStream) {
+    let started = Instant::now();
+    let result = meet::<T>(kind, stream, &options(&case.honest));
+    judge(result, started.elapsed(), &case.honest, &case.expect(kind));
 }
 
 /// Descriptors, mappings and threads are as before. A thread that was joined may be in the list for a moment more.
@@ -142,7 +159,7 @@ fn assert_holds(before: Holdings) {
     assert_eq!(Holdings::now(), before, "something is left behind");
 }
 
-fn judge(result: Result<Open, Error>, took: Duration, honest: &Honest, expect: &Expect) {
+fn judge<T: Item>(result: Result<Open<T>, Error>, took: Duration, honest: &Honest, expect: &Expect) {
     match (result, expect) {
         (Err(Error::Refused(refused)), Expect::Refused { reason, here, there }) => {
             let fits =

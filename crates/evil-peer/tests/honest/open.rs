@@ -6,21 +6,24 @@ use std::{
 };
 
 use evil_peer::{
-    expect::{End, Then},
+    expect::{End, Lie, Then},
     segment::SLOTS,
 };
 use ipc_queue::{Consumer, Corrupt, Producer, RecvError, XmitErrorKind};
+use rustix::time::ClockId;
 
-use super::{Open, SOON};
+use super::{Open, SOON, item::Item};
 
 /// How long nothing must come to be called silence.
 const SILENCE: Duration = Duration::from_millis(20);
 /// A wait that must last as long, whatever the peer does.
 const WAIT: Duration = Duration::from_millis(100);
+/// An idle wait uses less than this part of it on the processor.
+const IDLE: u32 = 10;
 /// What no wait may take: a hang guard.
 const TOO_LONG: Duration = Duration::from_secs(30);
 
-pub(crate) fn use_it(mut open: Open, then: &Then) {
+pub(crate) fn use_it<T: Item>(mut open: Open<T>, then: &Then) {
     match then {
         Then::Works(n) => works(&mut open, *n),
         Then::Takes { start, n, end } => {
@@ -28,7 +31,7 @@ pub(crate) fn use_it(mut open: Open, then: &Then) {
             let found = loop {
                 let wait = if taken < *n.start() || *end != End::Silence { SOON } else { SILENCE };
                 match consumer.pop_timeout(wait) {
-                    Ok(value) => assert_eq!(value, start.wrapping_add(taken), "element {taken}"),
+                    Ok(value) => assert_eq!(value.number(), Some(start.wrapping_add(taken)), "element {taken}"),
                     Err(error) => break error,
                 }
                 taken += 1;
@@ -41,7 +44,7 @@ pub(crate) fn use_it(mut open: Open, then: &Then) {
             let (mut given, producer) = (0, open.halves().0.expect("a half that sends"));
             let found = loop {
                 let wait = if given < *n || *end != End::Silence { SOON } else { SILENCE };
-                match producer.push_timeout(given, wait) {
+                match producer.push_timeout(T::of(given), wait) {
                     Ok(()) => given += 1,
                     Err(error) => break error.kind,
                 }
@@ -49,16 +52,20 @@ pub(crate) fn use_it(mut open: Open, then: &Then) {
             assert_eq!((given, found), (*n, xmit_error(*end, producer.capacity() as u64)));
             stays(&mut open, *end, false);
         }
-        Then::Waits => waits(&mut open),
+        Then::Waits => drop(waits(&mut open)),
+        Then::Idles => {
+            let (used, waited) = waits(&mut open);
+            assert!(used < waited / IDLE, "{used:?} on the processor in {waited:?} of waiting");
+        }
         Then::TakesAnything(n) => takes_anything(open.halves().1.expect("a half that receives"), *n),
         Then::Bounded => bounded(open.halves().1.expect("a half that receives")),
-        Then::FindsOut => {
+        Then::FindsOut(lie) => {
             let rule = finds_out(&mut open, Instant::now() + SOON).expect("never found out");
-            gives_up(&mut open, rule);
+            gives_up(&mut open, *lie, rule);
         }
-        Then::MayFindOut => {
+        Then::MayFindOut(lie) => {
             if let Some(rule) = finds_out(&mut open, Instant::now() + WAIT) {
-                gives_up(&mut open, rule);
+                gives_up(&mut open, *lie, rule);
             }
         }
         Then::LooksBounded => {
@@ -70,8 +77,8 @@ pub(crate) fn use_it(mut open: Open, then: &Then) {
         Then::HearsItself => {
             let (Some(producer), Some(consumer)) = open.halves() else { panic!("both halves") };
             for n in 0..100 {
-                producer.push_timeout(n, SOON).unwrap();
-                assert_eq!(consumer.pop_timeout(SOON), Ok(n));
+                producer.push_timeout(T::of(n), SOON).unwrap();
+                assert_eq!(consumer.pop_timeout(SOON), Ok(T::of(n)));
             }
             assert_eq!(consumer.pop(), Err(RecvError::Empty));
         }
@@ -107,7 +114,7 @@ fn xmit_error(end: End, count: u64) -> XmitErrorKind {
 }
 
 /// An end is for ever: by every way to ask, for the half that found it, and where a rule was broken for the other one too.
-fn stays(open: &mut Open, end: End, found_by_consumer: bool) {
+fn stays<T: Item>(open: &mut Open<T>, end: End, found_by_consumer: bool) {
     if end == End::Silence {
         return;
     }
@@ -124,13 +131,13 @@ fn stays(open: &mut Open, end: End, found_by_consumer: bool) {
     }
 }
 
-fn consumer_stays(consumer: &mut Consumer<u64>, error: RecvError) {
+fn consumer_stays<T: Item>(consumer: &mut Consumer<T>, error: RecvError) {
     let mut out = Vec::new();
     let never = std::os::unix::net::UnixStream::pair().unwrap();
     for _ in 0..2 {
         assert_eq!(consumer.pop(), Err(error), "pop");
-        assert_eq!(consumer.pop_into(&mut 0), Err(error), "pop_into");
-        assert_eq!(consumer.pop_slice(&mut [0; 4]), Err(error), "pop_slice");
+        assert_eq!(consumer.pop_into(&mut T::of(0)), Err(error), "pop_into");
+        assert_eq!(consumer.pop_slice(&mut [T::of(0); 4]), Err(error), "pop_slice");
         assert_eq!(consumer.pop_all(&mut out), Err(error), "pop_all");
         assert_eq!(consumer.drain().map(Iterator::count), Err(error), "drain");
         assert_eq!(consumer.peek().map(|peek| peek.len()), Err(error), "peek");
@@ -144,13 +151,14 @@ fn consumer_stays(consumer: &mut Consumer<u64>, error: RecvError) {
     assert!(out.is_empty(), "something was delivered");
 }
 
-fn producer_stays(producer: &mut Producer<u64>, error: XmitErrorKind) {
+fn producer_stays<T: Item>(producer: &mut Producer<T>, error: XmitErrorKind) {
+    let one = T::of(1);
     for _ in 0..2 {
         let before = producer.published();
-        assert_eq!(producer.push(1).map_err(|error| error.kind), Err(error), "push");
-        assert_eq!(producer.push_slice(&[1, 2]).map_err(|error| error.kind), Err(error), "push_slice");
-        assert_eq!(producer.push_blocking(1).map_err(|error| error.kind), Err(error), "push_blocking");
-        assert_eq!(producer.push_timeout(1, SOON).map_err(|error| error.kind), Err(error), "push_timeout");
+        assert_eq!(producer.push(one).map_err(|error| error.kind), Err(error), "push");
+        assert_eq!(producer.push_slice(&[one; 2]).map_err(|error| error.kind), Err(error), "push_slice");
+        assert_eq!(producer.push_blocking(one).map_err(|error| error.kind), Err(error), "push_blocking");
+        assert_eq!(producer.push_timeout(one, SOON).map_err(|error| error.kind), Err(error), "push_timeout");
         assert_eq!(producer.reserve(1).map(drop).map_err(|error| error.kind), Err(error), "reserve");
         assert_eq!(producer.wait_for(1, SOON).map_err(|error| error.kind), Err(error), "wait_for");
         assert_eq!(producer.finish().map_err(|error| error.kind), Err(error), "finish");
@@ -160,15 +168,15 @@ fn producer_stays(producer: &mut Producer<u64>, error: XmitErrorKind) {
 }
 
 /// So many messages each way that there is, whole and in order.
-fn works(open: &mut Open, n: u64) {
+fn works<T: Item>(open: &mut Open<T>, n: u64) {
     let (mut producer, mut consumer) = open.halves();
     let first = consumer.as_ref().map_or(0, |half| half.position());
     for i in 0..n {
         if let Some(producer) = &mut producer {
-            producer.push_timeout(i, SOON).unwrap_or_else(|error| panic!("push {i}: {error}"));
+            producer.push_timeout(T::of(i), SOON).unwrap_or_else(|error| panic!("push {i}: {error}"));
         }
         if let Some(consumer) = &mut consumer {
-            assert_eq!(consumer.pop_timeout(SOON), Ok(first.wrapping_add(i)), "element {i}");
+            assert_eq!(consumer.pop_timeout(SOON), Ok(T::of(first.wrapping_add(i))), "element {i}");
         }
     }
     if let Some(producer) = &mut producer {
@@ -180,14 +188,18 @@ fn works(open: &mut Open, n: u64) {
     }
 }
 
-/// Each wait lasts until its deadline, and no call that does not wait takes long.
-fn waits(open: &mut Open) {
+/// Each wait lasts until its deadline, and no call that does not wait takes long. The processor time of the waits, and how long they took.
+fn waits<T: Item>(open: &mut Open<T>) -> (Duration, Duration) {
+    let mut waits = (Duration::ZERO, Duration::ZERO);
     let (producer, consumer) = open.halves();
-    let timed = |what: &str, wait: &mut dyn FnMut()| {
-        let (started, used) = (Instant::now(), process_tests::cpu_time());
+    let mut timed = |what: &str, wait: &mut dyn FnMut()| {
+        let (started, used_before) = (Instant::now(), used());
         wait();
-        let (took, used) = (started.elapsed(), process_tests::cpu_time() - used);
+        let (took, used) = (started.elapsed(), used() - used_before);
         assert!(took < TOO_LONG, "{what} took {took:?}, of which {used:?} on the processor");
+        if took >= WAIT {
+            waits = (waits.0 + used, waits.1 + took);
+        }
         took
     };
     if let Some(consumer) = consumer {
@@ -203,25 +215,32 @@ fn waits(open: &mut Open) {
         }
     }
     if let Some(producer) = producer {
-        assert_eq!(producer.push_slice(&[7; 20]), Ok(8));
+        assert_eq!(producer.push_slice(&[T::of(7); 20]), Ok(8));
         let late = Err(XmitErrorKind::TimedOut);
-        let push = &mut || assert_eq!(producer.push_timeout(1, WAIT).map_err(|error| error.kind), late);
+        let push = &mut || assert_eq!(producer.push_timeout(T::of(1), WAIT).map_err(|error| error.kind), late);
         let took = timed("push_timeout", push);
         assert!(took >= WAIT, "push_timeout after {took:?}");
         let took = timed("flush", &mut || assert_eq!(producer.flush(WAIT).map_err(|error| error.kind), late));
         assert!(took >= WAIT, "flush after {took:?}");
         for _ in 0..100 {
             timed("is_connected", &mut || assert!(producer.is_connected()));
-            timed("push", &mut || assert!(producer.push(1).is_err_and(|error| error.is_full())));
+            timed("push", &mut || assert!(producer.push(T::of(1)).is_err_and(|error| error.is_full())));
             timed("send_control", &mut || {
                 let _ = producer.send_control();
             });
         }
     }
+    waits
+}
+
+/// Processor time of this thread: the bystander has one of its own.
+fn used() -> Duration {
+    let time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 /// Any values, but as many as were published, by every way to take them.
-fn takes_anything(consumer: &mut Consumer<u64>, n: u64) {
+fn takes_anything<T: Item>(consumer: &mut Consumer<T>, n: u64) {
     let (mut taken, mut turn, first) = (0, 0, consumer.position());
     let mut out = Vec::new();
     while taken < n {
@@ -229,7 +248,7 @@ fn takes_anything(consumer: &mut Consumer<u64>, n: u64) {
         out.clear();
         let got = match turn % 5 {
             0 => consumer.pop().map(|_| 1),
-            1 => consumer.pop_slice(&mut [0; 100]),
+            1 => consumer.pop_slice(&mut [T::of(0); 100]),
             2 => consumer.pop_all(&mut out),
             3 => consumer.drain().map(Iterator::count),
             _ => consumer.peek().map(|peek| {
@@ -246,7 +265,7 @@ fn takes_anything(consumer: &mut Consumer<u64>, n: u64) {
 }
 
 /// However much comes behind, a call takes a ring at most, and comes back.
-fn bounded(consumer: &mut Consumer<u64>) {
+fn bounded<T: Item>(consumer: &mut Consumer<T>) {
     let started = Instant::now();
     let (mut all, mut rounds) = (Vec::new(), 0);
     while rounds < 500 {
@@ -256,7 +275,7 @@ fn bounded(consumer: &mut Consumer<u64>) {
         let counts = [
             consumer.pop_all(&mut all),
             consumer.drain().map(Iterator::count),
-            consumer.pop_slice(&mut [0; 100]),
+            consumer.pop_slice(&mut [T::of(0); 100]),
             consumer.peek().map(|peek| peek.len()),
         ];
         for count in counts {
@@ -270,11 +289,11 @@ fn bounded(consumer: &mut Consumer<u64>) {
 }
 
 /// Elements may come, or go, as long as no lie is seen.
-fn finds_out(open: &mut Open, until: Instant) -> Option<Corrupt> {
+fn finds_out<T: Item>(open: &mut Open<T>, until: Instant) -> Option<Corrupt> {
     let (mut producer, mut consumer) = open.halves();
     while Instant::now() < until {
         if let Some(producer) = &mut producer {
-            match producer.push(7).map_err(|error| error.kind) {
+            match producer.push(T::of(7)).map_err(|error| error.kind) {
                 Ok(()) | Err(XmitErrorKind::Full) => {}
                 Err(XmitErrorKind::Corrupt(rule)) => return Some(rule),
                 Err(other) => panic!("{other}"),
@@ -292,7 +311,12 @@ fn finds_out(open: &mut Open, until: Instant) -> Option<Corrupt> {
 }
 
 /// A rule that was seen broken is the end of both halves.
-fn gives_up(open: &mut Open, rule: Corrupt) {
+fn gives_up<T: Item>(open: &mut Open<T>, lie: Lie, rule: Corrupt) {
+    let fits = match lie {
+        Lie::Tail => matches!(rule, Corrupt::TailOutOfRange { .. }),
+        Lie::Head => matches!(rule, Corrupt::HeadOutOfRange { .. }),
+    };
+    assert!(fits, "{rule:?} for a wrong {lie:?}");
     let (producer, consumer) = open.halves();
     if let Some(consumer) = consumer {
         consumer_stays(consumer, RecvError::Corrupt(rule));
