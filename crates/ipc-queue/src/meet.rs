@@ -61,12 +61,13 @@ pub(crate) fn meet<T>(stream: UnixStream, role: Role, direction: Direction, opti
 }
 
 /// What a meeting waits for, if anything.
-enum Step {
+pub(crate) enum Step {
     Wait(PollFlags),
     Done,
 }
 
-struct Meeting {
+/// One side's handshake, over its socket.
+pub(crate) struct Meeting {
     stream: UnixStream,
     handshake: Handshake,
     ours: Hello,
@@ -90,7 +91,7 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn new<T>(
+    pub(crate) fn new<T>(
         stream: UnixStream,
         role: Role,
         direction: Direction,
@@ -150,12 +151,12 @@ impl Meeting {
     }
 
     /// What the peer has sent and nobody will read is given up without waiting for it.
-    fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         [Some(&self.stream), self.inbox.as_ref()].into_iter().flatten().for_each(fdpass::hang_up);
     }
 
     /// Goes on until it has to wait.
-    fn step(&mut self) -> Result<Step, Error> {
+    pub(crate) fn step(&mut self) -> Result<Step, Error> {
         loop {
             if !self.outgoing.is_empty() && !self.send()? {
                 return Ok(Step::Wait(PollFlags::OUT));
@@ -366,7 +367,7 @@ impl Meeting {
         Ok(())
     }
 
-    fn finish(self) -> Result<Met, Error> {
+    pub(crate) fn finish(self) -> Result<Met, Error> {
         // Bells need no proof of who sent them.
         let _ = fdpass::set_pass_pidfd(&self.stream, false);
         let theirs = self.handshake.peer().cloned();

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     ControlMessage, Corrupt,
     doorbell::{Bell, Doorbell, Rung},
-    fuzzing::input::Input,
+    fuzzing::{Reached, input::Input, name_of},
 };
 
 /// What a reader of the same bytes, who takes them message by message, would have come to.
@@ -21,6 +21,7 @@ struct Model {
     control: Option<ControlMessage>,
     corrupt: Option<Corrupt>,
     descriptors: bool,
+    reached: Reached,
 }
 
 impl Model {
@@ -29,6 +30,7 @@ impl Model {
         while self.unread.len() >= 24 && self.corrupt.is_none() {
             let message: Vec<u8> = self.unread.drain(..24).collect();
             let field = |n: usize| u64::from_ne_bytes(message[n * 8..][..8].try_into().expect("eight bytes"));
+            self.reached.insert(format!("kind {}", field(0).min(5)));
             match field(0) {
                 1..4 => {}
                 4 => self.control = Some(ControlMessage { write_position: field(1), read_position: field(2) }),
@@ -39,7 +41,7 @@ impl Model {
 }
 
 /// One doorbell, and a peer that writes what the bytes say.
-pub fn control(bytes: &[u8]) {
+pub fn control(bytes: &[u8]) -> Reached {
     let mut input = Input(bytes);
     let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
     theirs.set_nonblocking(true).expect("a socket");
@@ -55,7 +57,7 @@ pub fn control(bytes: &[u8]) {
                 say(&mut theirs, &mut model, &message);
             }
             4 if watched.is_none() => watched = Some(attach(&theirs, &mut model, input.take_some())),
-            5 => must_arrive(&mut doorbell, &mut theirs, input.byte()),
+            5 => must_arrive(&mut doorbell, &mut theirs, input.byte(), &mut model),
             6 => {
                 let control = doorbell.take_control();
                 if model.corrupt.is_none() && !model.descriptors {
@@ -73,12 +75,14 @@ pub fn control(bytes: &[u8]) {
     if model.corrupt.is_none() && !model.descriptors {
         take(&mut doorbell, &mut model);
         assert!(doorbell.hung_up(), "the end of the socket");
+        model.reached.insert("end".into());
     }
     drop(doorbell);
     if let Some(mut watched) = watched {
         // The other end of what was attached: closed, or this would wait.
         assert_eq!(watched.read(&mut [0; 8]).expect("the end"), 0, "an attached descriptor was kept");
     }
+    model.reached
 }
 
 impl<'a> Input<'a> {
@@ -108,6 +112,7 @@ fn attach(theirs: &UnixStream, model: &mut Model, bytes: &[u8]) -> UnixStream {
 fn take(doorbell: &mut Doorbell, model: &mut Model) -> bool {
     // More often than the bound on one call needs for what an input can hold.
     let result = (0..4).try_for_each(|_| doorbell.take());
+    model.reached.extend(result.err().map(|rule| format!("corrupt: {}", name_of(rule))));
     match (result, model.corrupt) {
         // Bytes before and with a descriptor may come in one read, so which rule shows first is open.
         (Err(_), _) if model.descriptors => false,
@@ -117,6 +122,12 @@ fn take(doorbell: &mut Doorbell, model: &mut Model) -> bool {
             false
         }
         (Ok(()), None) => {
+            if model.control.is_some() {
+                model.reached.insert("control message".into());
+            }
+            if !model.unread.is_empty() {
+                model.reached.insert("part of a message".into());
+            }
             assert_eq!(doorbell.take_control(), model.control.take());
             true
         }
@@ -125,10 +136,11 @@ fn take(doorbell: &mut Doorbell, model: &mut Model) -> bool {
 }
 
 /// A bell of ours reaches the peer as the bytes of the protocol.
-fn must_arrive(doorbell: &mut Doorbell, theirs: &mut UnixStream, what: u8) {
+fn must_arrive(doorbell: &mut Doorbell, theirs: &mut UnixStream, what: u8, model: &mut Model) {
     let bell = [Bell::Data, Bell::Room, Bell::Finished, Bell::Control][usize::from(what) % 4];
     assert_eq!(doorbell.ring(bell, u64::from(what), 7), Rung::Sent);
     let mut message = [0; 24];
     theirs.read_exact(&mut message).expect("a bell");
     assert_eq!(message.as_slice(), [bell as u64, u64::from(what), 7].map(u64::to_ne_bytes).concat());
+    model.reached.insert(format!("rings {bell:?}"));
 }

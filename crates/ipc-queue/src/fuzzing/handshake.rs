@@ -3,19 +3,20 @@
 use crate::{
     Reason, Refused, Role,
     frames::{Direction, Frame, FrameHeader, HEADER, Hello, VERSION_MAX, VERSION_MIN},
-    fuzzing::input::Input,
+    fuzzing::{Reached, input::Input},
     handshake::{Action, Handshake},
     layout,
 };
 
 /// One handshake. The first bytes choose the honest side's settings; frames of the peer follow, each behind a number of descriptors;
 /// a byte says whether a segment could be mapped.
-pub fn handshake(bytes: &[u8]) {
+pub fn handshake(bytes: &[u8]) -> Reached {
     let mut input = Input(bytes);
     let role = if input.flag() { Role::Client } else { Role::Server };
     let ours = ours(role, &mut input);
     let limit = [1 << 30, 16384, 12288, 8192][input.below(4)];
     let mut handshake = Handshake::new(role, ours.clone(), limit);
+    let mut reached = Reached::new();
     // Ends: each turn takes input or comes closer to the end of the handshake.
     loop {
         match handshake.action() {
@@ -23,15 +24,27 @@ pub fn handshake(bytes: &[u8]) {
                 must_survive_the_way(&frame);
                 handshake.sent();
             }
-            Action::Receive if input.is_empty() => return,
+            Action::Receive if input.is_empty() => return reached,
             Action::Receive => receive(&mut handshake, &mut input),
-            Action::Adopt if input.flag() => handshake.refuse(Refused::new(Reason::SegmentSize, 1u64, 2u64)),
+            Action::Adopt if input.flag() => {
+                reached.insert(format!("{role:?} does not adopt"));
+                handshake.refuse(Refused::new(Reason::SegmentSize, 1u64, 2u64));
+            }
             Action::Adopt => {
                 must_fit(&ours, handshake.peer().expect("the peer's Hello"), limit);
                 handshake.adopted();
             }
-            Action::Open => return must_fit(&ours, handshake.peer().expect("the peer's Hello"), limit),
-            Action::Refuse(refused) => return must_have_a_text(&refused),
+            Action::Open => {
+                must_fit(&ours, handshake.peer().expect("the peer's Hello"), limit);
+                reached.insert(format!("{role:?} opens, direction {}", ours.direction));
+                return reached;
+            }
+            Action::Refuse(refused) => {
+                must_have_a_text(&refused);
+                let by = if refused.by_peer() { "the peer" } else { "this side" };
+                reached.insert(format!("{by} refuses: {:?}", refused.reason()));
+                return reached;
+            }
         }
     }
 }

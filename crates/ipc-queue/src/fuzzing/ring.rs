@@ -6,18 +6,20 @@
 //! correct peer can have; `Corrupt` has a reason, and lasts.
 
 use std::{
-    io::{Read, Write},
-    os::unix::net::UnixStream,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     sync::Arc,
     time::Duration,
 };
 
 use crate::{
-    Consumer, Corrupt, Producer, RecvError, Wait, XmitError, XmitErrorKind,
+    Consumer, Corrupt, Producer, RecvError, Role, Wait, XmitError, XmitErrorKind,
     barrier::Barrier,
     connection::{About, Connection},
     doorbell::Doorbell,
-    fuzzing::input::Input,
+    fuzzing::{Reached, input::Input, name_of},
     guard::Guard,
     half::Half,
     layout::Word,
@@ -29,12 +31,22 @@ use crate::{
 /// What the hostile side has: its segment, the other ends of both sockets, and what it can see of ours.
 struct Hostile {
     segment: Segment,
-    to_producer: Option<UnixStream>,
-    to_consumer: Option<UnixStream>,
+    to_producer: Line,
+    to_consumer: Line,
     ours: PeerSlots<u64>,
     _ours: Segment,
+    /// What it sends along where nothing is due.
+    attached: OwnedFd,
     /// Something was sent over a socket that no correct peer sends.
     bad_bell: bool,
+}
+
+/// What it has of the sockets of one ring. Of a pair that it made it has both ends, also the one that it gave.
+struct Line {
+    /// What is written here is heard.
+    heard: Option<UnixStream>,
+    /// Here it is rung at, and what is written here goes nowhere.
+    unheard: Vec<UnixStream>,
 }
 
 /// The honest side, and what is known of it.
@@ -47,14 +59,18 @@ struct Honest {
     finished: bool,
     /// The peer has said so, and it was heard.
     peer_finished: bool,
+    reached: Reached,
 }
 
-/// One connection. The first bytes choose the capacity and the start positions; then each byte is an operation or an attack.
-pub fn ring(bytes: &[u8]) {
+/// One connection. The first bytes choose the capacity, the role and the start positions; then each byte is an operation or an attack.
+pub fn ring(bytes: &[u8]) -> Reached {
     let mut input = Input(bytes);
-    let count = 1 << input.below(5);
+    let (role, count) = match input.below(10) {
+        shift @ 0..5 => (Role::Client, 1 << shift),
+        more => (Role::Server, 1 << (more - 5)),
+    };
     let starts = [input.position(0), input.position(0)];
-    let (mut honest, mut hostile) = connect(count, starts);
+    let (mut honest, mut hostile) = connect(role, count, starts);
     while !input.is_empty() {
         match input.below(32) {
             0..10 => hostile.attack(&mut input, &honest),
@@ -62,9 +78,10 @@ pub fn ring(bytes: &[u8]) {
             _ => honest.receive(&mut input, &hostile),
         }
     }
+    honest.reached
 }
 
-fn connect(count: u64, [outgoing, incoming]: [u64; 2]) -> (Honest, Hostile) {
+fn connect(role: Role, count: u64, [outgoing, incoming]: [u64; 2]) -> (Honest, Hostile) {
     let geometry = Geometry { slot_count: count, element_size: 8, element_align: 8 };
     let (own, own_fd) = Segment::create(geometry, "").expect("a segment");
     let (peer, peer_fd) = Segment::create(geometry, "").expect("a segment");
@@ -74,20 +91,63 @@ fn connect(count: u64, [outgoing, incoming]: [u64; 2]) -> (Honest, Hostile) {
     own.start(Word::Head, Word::WakeTail, incoming);
     let adopt = |fd| Segment::adopt(fd, geometry).map_err(|flaw| flaw.reason).expect("a sound segment");
     let (seen, ours_seen) = (adopt(&peer_fd), adopt(&own_fd));
-    let [(first, to_producer), (second, to_consumer)] =
-        [(); 2].map(|()| UnixStream::pair().expect("a pair of sockets"));
-    let credentials = fdpass::peer_credentials(&first).expect("a socket");
+    let (first, second) = (one_pair(), two_pairs());
+    let ((sends, to_producer), (receives, to_consumer)) = match role {
+        Role::Client => (first, second),
+        Role::Server => (second, first),
+    };
+    let credentials = fdpass::peer_credentials(receives.inbox()).expect("a socket");
     let about = About { name: String::new(), peer_name: String::new(), peer_credentials: credentials };
     let guard = Guard::new().expect("a page");
     let connection = Arc::new(Connection::new(own, seen, guard, None, about));
     let wait = Wait::Sleep;
-    let sending = Half::new(connection.clone(), Doorbell::over(first), Barrier::Fence, wait, count, outgoing);
-    let receiving = Half::new(connection, Doorbell::over(second), Barrier::Fence, wait, count, incoming);
+    let sending = Half::new(connection.clone(), sends, Barrier::Fence, wait, count, outgoing);
+    let receiving = Half::new(connection, receives, Barrier::Fence, wait, count, incoming);
     let (producer, consumer) = (Producer::from_parts(sending), Consumer::from_parts(receiving));
-    let honest = Honest { producer, consumer, count, corrupt: None, next: 0, finished: false, peer_finished: false };
+    let honest = Honest {
+        producer,
+        consumer,
+        count,
+        corrupt: None,
+        next: 0,
+        finished: false,
+        peer_finished: false,
+        reached: Reached::new(),
+    };
     let ours = PeerSlots::new(&ours_seen, count);
-    let (to_producer, to_consumer) = (Some(to_producer), Some(to_consumer));
-    (honest, Hostile { segment: peer, to_producer, to_consumer, ours, _ours: ours_seen, bad_bell: false })
+    (
+        honest,
+        Hostile { segment: peer, to_producer, to_consumer, ours, _ours: ours_seen, attached: peer_fd, bad_bell: false },
+    )
+}
+
+/// The sockets of the client's ring.
+fn one_pair() -> (Doorbell, Line) {
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    (Doorbell::over(ours), Line { heard: Some(theirs), unheard: Vec::new() })
+}
+
+/// The sockets of the server's ring.
+fn two_pairs() -> (Doorbell, Line) {
+    let (inbox, heard) = UnixStream::pair().expect("a pair of sockets");
+    let (kept, given) = UnixStream::pair().expect("a pair of sockets");
+    let copy = given.try_clone().expect("a descriptor");
+    (Doorbell::between(inbox, given), Line { heard: Some(heard), unheard: vec![kept, copy] })
+}
+
+impl Line {
+    /// Whether what was written can be heard.
+    fn say(&self, bytes: &[u8], fds: &[BorrowedFd<'_>], elsewhere: bool) -> bool {
+        let socket = if elsewhere { self.unheard.first() } else { self.heard.as_ref() };
+        let said = socket.is_some_and(|socket| fdpass::try_send_fds(socket, bytes, fds).is_ok());
+        if elsewhere && let Some(copy) = self.unheard.get(1) {
+            let _ = fdpass::try_send_fds(copy, bytes, fds);
+        }
+        for socket in self.heard.iter().chain(&self.unheard) {
+            let _ = fdpass::try_recv_fds(socket, &mut [0; 4096], 1);
+        }
+        said && !elsewhere
+    }
 }
 
 impl Hostile {
@@ -125,20 +185,25 @@ impl Hostile {
     fn speak(&mut self, input: &mut Input<'_>) {
         let kind = 1 + u64::from(input.byte() % 16);
         let length = if input.below(8) == 0 { input.below(24) } else { 24 };
-        self.bad_bell |= kind > 4 || length != 24;
         let message = [kind, input.u64(), input.u64()].map(u64::to_ne_bytes).concat();
-        let socket = if input.flag() { &mut self.to_producer } else { &mut self.to_consumer };
-        if let Some(socket) = socket {
-            socket.set_nonblocking(true).expect("a socket");
-            let _ = socket.write(&message[..length]);
-            let _ = socket.read(&mut [0; 4096]);
-        }
+        let fds = if kind == 16 { vec![self.attached.as_fd()] } else { vec![] };
+        let (line, elsewhere) = match input.below(4) {
+            0 => (&self.to_consumer, false),
+            1 => (&self.to_producer, false),
+            2 => (&self.to_consumer, true),
+            _ => (&self.to_producer, true),
+        };
+        // A part of a message makes the next one another.
+        let bad = kind > 4 || length != 24;
+        self.bad_bell |= line.say(&message[..length], &fds, elsewhere) && bad;
     }
 
     fn drop_a_socket(&mut self, input: &mut Input<'_>) {
         match input.below(8) {
-            0 => self.to_producer = None,
-            1 => self.to_consumer = None,
+            0 => self.to_producer.heard = None,
+            1 => self.to_consumer.heard = None,
+            2 => self.to_producer.unheard.clear(),
+            3 => self.to_consumer.unheard.clear(),
             _ => {}
         }
     }
@@ -164,6 +229,7 @@ impl Honest {
             return;
         };
         assert!(lying || self.corrupt.is_some(), "{rule:?} without a cause");
+        self.reached.insert(format!("corrupt: {}", name_of(rule)));
         assert_eq!(*self.corrupt.get_or_insert(rule), rule, "the first rule that was broken stays");
         assert_eq!(reported.unwrap_or(rule), rule);
     }
@@ -207,6 +273,10 @@ impl Honest {
                 Ok(0)
             }
         };
+        self.reached.insert(match &result {
+            Ok(sent) => format!("sends {}", amount(*sent)),
+            Err(error) => format!("sending: {}", name_of(error.kind)),
+        });
         let (sent, reported) = match result {
             Ok(sent) => (sent as u64, None),
             Err(XmitError { kind: XmitErrorKind::Corrupt(rule), .. }) => (0, Some(rule)),
@@ -264,6 +334,10 @@ impl Honest {
                 Ok(())
             }
         };
+        self.reached.insert(match &result {
+            Ok(()) => format!("receives {}", amount(values.len())),
+            Err(error) => format!("receiving: {}", name_of(error)),
+        });
         self.note_broken_rules(if let Err(RecvError::Corrupt(rule)) = result { Some(rule) } else { None }, lying);
         self.peer_finished |= hostile.word(Word::Finished) == 1;
         assert!(result != Err(RecvError::Finished) || self.peer_finished, "it never said so");
@@ -291,4 +365,8 @@ impl XmitError<()> {
     fn from_value(error: XmitError<u64>) -> Self {
         Self { kind: error.kind, value: () }
     }
+}
+
+fn amount(elements: usize) -> &'static str {
+    ["nothing", "one", "more"][elements.min(2)]
 }
