@@ -116,7 +116,7 @@ fn meetings() -> Vec<Vec<u8>> {
     inputs.push([&[0, 0, 0, 0, 0], accept].concat());
     inputs.push([&[0, 0, 0, 0, 0], &*right, &[10, 1], whole].concat());
     inputs.push([&[0, 0, 0, 0, 0], &*right].concat());
-    inputs.push(vec![0, 0, 0, 0, 0]);
+    inputs.extend([vec![0, 0, 0, 0, 0], vec![1, 0, 0, 0, 0]]);
     inputs.push([&[0, 0, 0, 0, 0, 12, 3, 1, 2, 3, 4, 1], whole].concat());
     inputs.push([&[0, 0, 0, 0, 0, 13, 2, 2, 4, 1, 2, 3, 4], whole].concat());
     for (manner, reason) in (0..24).map(|reason| (0, reason)).chain([(3, 9)]) {
@@ -139,7 +139,7 @@ fn bells() -> Vec<Vec<u8>> {
 
 /// Slots, element size, a file, its size, what of it is there, holes, what lies behind it, seals, and how it was opened.
 fn segments() -> Vec<Vec<u8>> {
-    let right = [1, 3, 1, 9, 9, 9, 2, 1, 1, 1, 0];
+    let right = [1, 3, 1, 9, 9, 7, 2, 1, 1, 1, 0];
     let other = |at: usize, values: &[u8]| [&right[..at], values, &right[at + 1..]].concat();
     let mut inputs: Vec<_> = (0..7).map(|count| other(1, &[count])).collect();
     inputs.extend((0..6).map(|kind| other(3, &[kind])));
