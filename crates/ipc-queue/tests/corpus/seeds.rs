@@ -48,7 +48,7 @@ fn handshakes() -> Vec<Vec<u8>> {
     let mut inputs = Vec::new();
     let good = |role: u8, direction: u8| hello(role, direction, b"quote/1");
     // The flag of the role is 1 for the client, whose number is 0.
-    let settings = |role: u8, direction: u8, limit: u8| vec![1 - role, direction, limit, 1];
+    let settings = |role: u8, direction: u8, limit: u8| vec![1 - role, direction, 1, limit];
     let due = |direction: u8| 1 + u8::from(direction == 0);
     for (role, direction, refused) in
         [0, 1].into_iter().flat_map(|role| (0..3).flat_map(move |d| [(role, d, 0), (role, d, 1)]))
@@ -164,20 +164,26 @@ fn segments() -> Vec<Vec<u8>> {
 /// Right traffic in either role; each word out of range; bells that are wrong; the end.
 fn rings() -> Vec<Vec<u8>> {
     let start = [128, 0, 128, 0];
-    // Push, reserve and commit, flush, finish; and pop, all, wait.
+    // Push one and two, pop one, take all.
     let push: &[u8] = &[10, 1, 0];
     let many: &[u8] = &[10, 2, 2];
     let pop: &[u8] = &[20, 0, 0];
     let all: &[u8] = &[20, 2, 4];
-    // The peer's tail 1 and 2 further (an offset of 128 + 8 n, of which the eighth part counts), its head, its word `finished`.
+    // The peer's tail 1 and 2 further (an offset of 128 + 8 n, of which the eighth part counts), its head
+    // as far from where this side is, its word `finished`.
     let tail = |by: u8| [0, 0, 128 + 8 * by, 0];
     let head = |by: u8| [0, 5, 128 + 8 * by, 0];
     let finished = |value: u8| [0, 10, value];
     let bell = |kind: u8, line: u8| [&[0, 13, kind - 1, 1][..], &[0; 16], &[line]].concat();
     let mut inputs = Vec::new();
     for first in 0..10 {
-        let traffic = [push, push, many, &tail(1), pop, &tail(2), all, &head(1), push, &[10, 0, 6, 10, 0, 7]].concat();
-        inputs.push([&[first][..], &start, &traffic, &finished(1), pop, &[10, 0, 8, 0], push].concat());
+        // A ring of one slot has no second element.
+        let most = 1 + u8::from(first % 5 > 0);
+        let (wait, flush, too_long): (&[u8], &[u8], _) = (&[10, 1, 5], &[10, 0, 6], (1 << (first % 5)) + 1);
+        let sending = [push, push, many, wait, &[10, too_long, 3], flush, &head(0), flush, push].concat();
+        let receiving = [&[20, 1, 8], &[20, too_long, 8], &tail(1)[..], pop, &tail(most), all, pop].concat();
+        let ending = [&[10, 0, 8, 0], push, &finished(1)[..], pop].concat();
+        inputs.push([&[first][..], &start, &sending, &receiving, &ending].concat());
     }
     for attack in [&tail(15)[..], &head(15), &finished(2), &[0, 0, 120, 0], &[0, 5, 120, 0]] {
         inputs.push(
