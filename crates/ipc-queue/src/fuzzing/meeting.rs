@@ -57,6 +57,14 @@ enum Outcome {
     Left,
 }
 
+/// What the state machine comes to by itself.
+struct Alone {
+    outcome: Outcome,
+    said: Vec<Frame>,
+    /// Where the peer's ring starts, as it said.
+    start: u64,
+}
+
 /// One handshake. The first bytes choose the honest side's settings and the peer's manner; then come the pieces that it says.
 pub fn meeting(bytes: &[u8]) -> Reached {
     let mut input = Input(bytes);
@@ -64,7 +72,7 @@ pub fn meeting(bytes: &[u8]) -> Reached {
     let manner = [Manner::Slow, Manner::Slow, Manner::Talkative, Manner::Hasty][input.below(4)];
     let mut stock = Stock::new();
     let conversation = Conversation::new(&mut input, &side.hello);
-    let (due, said) = alone(&side, &conversation);
+    let alone = alone(&side, &conversation);
     let (stream, theirs) = UnixStream::pair().expect("a pair of sockets");
     let met = match manner {
         Manner::Slow => slowly(&side, &conversation, stream, &theirs, &mut stock),
@@ -77,12 +85,12 @@ pub fn meeting(bytes: &[u8]) -> Reached {
             format!("{manner:?}: left")
         }
         (result, _) => {
-            assert_eq!(outcome(result), due);
-            must_have_said(&side.hello, &theirs, &said);
-            match &due {
+            assert_eq!(outcome(result), alone.outcome);
+            must_have_said(&side.hello, &theirs, &alone);
+            match &alone.outcome {
                 Outcome::Open(_) => format!("{:?} opens, direction {}", side.role, side.hello.direction),
                 Outcome::Refused(refused) => refusal(refused),
-                Outcome::Left => format!("left after {}", said.len()),
+                Outcome::Left => format!("left after {}", alone.said.len()),
             }
         }
     };
@@ -124,18 +132,18 @@ fn side(input: &mut Input<'_>) -> Side {
 }
 
 /// What the state machine comes to with these frames, and what it says meanwhile.
-fn alone(side: &Side, conversation: &Conversation) -> (Outcome, Vec<Frame>) {
+fn alone(side: &Side, conversation: &Conversation) -> Alone {
     let mut handshake = Handshake::new(side.role, side.hello.clone(), side.options.max_segment);
     let (mut reader, mut said) = (conversation.reader(), Vec::new());
     // Ends: each turn reads a frame or comes closer to the end of the handshake.
-    loop {
+    let outcome = loop {
         match handshake.action() {
             Action::Send(frame) => {
                 said.push(frame);
                 handshake.sent();
             }
             Action::Receive => match reader.frame() {
-                None => return (Outcome::Left, said),
+                None => break Outcome::Left,
                 Some(Err(refused)) => handshake.refuse(refused),
                 Some(Ok(frame)) => handshake.received(frame, reader.given().len()),
             },
@@ -146,10 +154,11 @@ fn alone(side: &Side, conversation: &Conversation) -> (Outcome, Vec<Frame>) {
                     Some(refused) => handshake.refuse(refused),
                 }
             }
-            Action::Open => return (Outcome::Open(handshake.peer().expect("open").clone()), said),
-            Action::Refuse(refused) => return (Outcome::Refused(refused), said),
+            Action::Open => break Outcome::Open(handshake.peer().expect("open").clone()),
+            Action::Refuse(refused) => break Outcome::Refused(refused),
         }
-    }
+    };
+    Alone { outcome, said, start: handshake.peer().map_or(0, |peer| peer.start) }
 }
 
 fn outcome(met: &Result<Met, Error>) -> Outcome {
@@ -215,9 +224,9 @@ fn at_once(
 }
 
 /// What has come to the peer is what was due, each Hello with what belongs to it.
-fn must_have_said(ours: &Hello, mut theirs: &UnixStream, said: &[Frame]) {
+fn must_have_said(ours: &Hello, mut theirs: &UnixStream, alone: &Alone) {
     theirs.set_nonblocking(true).expect("a socket");
-    for frame in said {
+    for frame in &alone.said {
         let due = frame.encode();
         let mut bytes = vec![0; due.len()];
         let received = fdpass::try_recv_fds(theirs, &mut bytes, 4).expect("what is due");
@@ -234,7 +243,7 @@ fn must_have_said(ours: &Hello, mut theirs: &UnixStream, said: &[Frame]) {
         if let Some(segment) = received.fds.first() {
             let segment =
                 Segment::adopt(segment, ours.geometry()).map_err(|flaw| flaw.reason).expect("a sound segment");
-            must_start_where_it_was_said(&segment, said);
+            must_start_where_it_was_said(&segment, alone);
         }
     }
     // A reset where it closed with bytes unread.
@@ -242,11 +251,11 @@ fn must_have_said(ours: &Hello, mut theirs: &UnixStream, said: &[Frame]) {
 }
 
 /// Behind an Accept the positions are those that were announced; before it they are still 0, and so is the tail.
-fn must_start_where_it_was_said(segment: &Segment, said: &[Frame]) {
-    let head = segment.live().word(Word::Head).load(Relaxed);
-    assert_eq!(head, segment.live().word(Word::WakeTail).load(Relaxed));
-    assert!(head == 0 || said.contains(&Frame::Accept), "positions before the Accept");
-    assert_eq!(segment.live().word(Word::Tail).load(Relaxed), 0);
+fn must_start_where_it_was_said(segment: &Segment, alone: &Alone) {
+    let start = if alone.said.contains(&Frame::Accept) { alone.start } else { 0 };
+    for (word, due) in [(Word::Head, start), (Word::WakeTail, start), (Word::Tail, 0), (Word::WakeHead, 0)] {
+        assert_eq!(segment.live().word(word).load(Relaxed), due, "{word:?}");
+    }
 }
 
 /// Both rings have sockets over which a bell comes to the peer.

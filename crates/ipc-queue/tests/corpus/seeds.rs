@@ -104,6 +104,8 @@ fn meetings() -> Vec<Vec<u8>> {
     for (manner, (field, value)) in [0, 3].into_iter().flat_map(|manner| fields.map(|change| (manner, change))) {
         inputs.push([&[0, 0, 1, 1, manner], &*changed(field, value), accept].concat());
     }
+    // The peer's ring starts elsewhere.
+    inputs.extend([0, 1].map(|role| [&[role, 0, 0, 1, 0], &*changed(9, 7), accept].concat()));
     inputs.extend((8..16).map(|segment| [&[0, 0, 0, 0, 0], &*given(segment, 0), accept].concat()));
     inputs.extend([8, 10, 12, 13, 14].map(|socket| [&[1, 0, 0, 0, 0], &*given(0, socket), accept].concat()));
     inputs.push([&[0, 0, 0, 0, 0, 0, 0, 0, 0, 6], whole, accept].concat());
