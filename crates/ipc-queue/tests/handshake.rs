@@ -683,6 +683,7 @@ fn what_is_no_memfd_is_no_segment() {
 
 /// Huge pages have seals too, and other rules.
 #[test]
+#[allow(clippy::print_stdout, reason = "what is skipped stands in the test's output")]
 fn a_memfd_of_huge_pages_is_no_segment() {
     const HUGETLBFS: u64 = 0x9584_58f6;
     fn huge() -> rustix::io::Result<OwnedFd> {
