@@ -4,6 +4,7 @@
 //! plays one case, with its standard input as the socket; the tests have every honest end meet every case.
 
 pub mod cases;
+pub mod child;
 pub mod expect;
 pub mod frames;
 pub mod kind;

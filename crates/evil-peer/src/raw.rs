@@ -89,6 +89,8 @@ pub struct Raw {
     pub shared: Option<UnixStream>,
     /// This side's segment.
     pub segment: Segment,
+    /// The descriptor of this side's segment.
+    pub own: Option<OwnedFd>,
     /// The honest end's segment.
     pub theirs: OwnedFd,
     /// The same, mapped.
@@ -105,7 +107,8 @@ impl Raw {
     fn new(evil: Evil, offer: Offer, came: &mut Came) -> Self {
         let Evil { kind, stream, .. } = evil;
         assert_eq!(came.fds.len() as u64, kind.descriptors_due());
-        let Offer { hello, segment, inbox, shared, .. } = offer;
+        let Offer { hello, segment, inbox, shared, mut fds, .. } = offer;
+        let own = fds.drain(..).next();
         let second = came.fds.drain(1..).next().map(UnixStream::from);
         let theirs = came.fds.pop().expect("a segment");
         let start = came.field(32);
@@ -119,6 +122,7 @@ impl Raw {
             inbox,
             shared,
             segment,
+            own,
             theirs,
             seen,
             head: start,

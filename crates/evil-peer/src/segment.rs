@@ -3,14 +3,22 @@
 
 use std::{
     fs::File,
-    os::fd::{AsFd, OwnedFd},
+    io::IoSlice,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::FileExt,
+    },
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
 };
 
-use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
+use nix::{
+    sys::uio::{RemoteIoVec, process_vm_writev},
+    unistd::getpid,
+};
 use rustix::{
     fs::{FallocateFlags, MemfdFlags, SealFlags},
     mm::MprotectFlags,
@@ -109,6 +117,18 @@ impl Segment {
         self.map.len()
     }
 
+    /// madvise(2) to throw away the pages of the file itself.
+    pub fn remove_pages(&self) -> std::io::Result<()> {
+        // SAFETY: what is reached by atomics only may become anything.
+        unsafe { self.map.unchecked_advise(UncheckedAdvice::Remove) }
+    }
+
+    /// madvise(2) to throw away this mapping's pages; those of the file stay.
+    pub fn forget_pages(&self) -> std::io::Result<()> {
+        // SAFETY: the mapping is shared, so nothing changes.
+        unsafe { self.map.unchecked_advise(UncheckedAdvice::DontNeed) }
+    }
+
     /// Sets a live word.
     pub fn set(&self, word: usize, value: u64) {
         self.word(LIVE + word).store(value, SeqCst);
@@ -162,6 +182,23 @@ impl ReadOnly {
         let flags = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: the mapping is this process's own, and nobody here relies on its being read-only.
         unsafe { rustix::mm::mprotect(self.map.as_mut_ptr().cast(), self.map.len(), flags) }
+    }
+
+    /// `MADV_POPULATE_WRITE`, as if it had been written to.
+    pub fn populate_for_writing(&self) -> std::io::Result<()> {
+        self.map.advise(Advice::PopulateWrite)
+    }
+
+    /// By `/proc/self/mem`, which ignores what a mapping allows.
+    pub fn write_by_proc(&self) -> std::io::Result<()> {
+        let memory = File::options().write(true).open("/proc/self/mem")?;
+        memory.write_all_at(&[0xFF; 16], self.map.as_ptr() as u64 + LIVE as u64)
+    }
+
+    /// process_vm_writev(2) to oneself.
+    pub fn write_as_remote(&self) -> nix::Result<()> {
+        let to = RemoteIoVec { base: self.map.as_ptr() as usize + LIVE, len: 16 };
+        process_vm_writev(getpid(), &[IoSlice::new(&[0xFF; 16])], &[to]).map(drop)
     }
 
     /// madvise(2) to throw the file's pages away.

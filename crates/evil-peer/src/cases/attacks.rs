@@ -101,6 +101,44 @@ const ATTACKS: &[(&str, Attack)] = &[
         let _ = rustix::fs::fchmod(&raw.theirs, rustix::fs::Mode::empty());
         refused("mmap", io(MmapOptions::new().map_raw(&raw.theirs).map(drop)), &[Errno::PERM])
     }),
+    ("sendfile", |raw| {
+        let from = crate::segment::bare_memfd(8192, true);
+        let result = rustix::fs::sendfile(&raw.theirs, &from, Some(&mut 0), 4096);
+        refused("sendfile", result.map(drop), &[Errno::PERM])
+    }),
+    ("proc-mem", |raw| refused("/proc/self/mem", io(raw.seen.write_by_proc()), &[Errno::IO, Errno::FAULT])),
+    ("process-vm-writev", |raw| {
+        let result = raw.seen.write_as_remote().map_err(|errno| Errno::from_raw_os_error(errno as i32));
+        refused("process_vm_writev", result, &[Errno::FAULT])
+    }),
+    ("populate-for-writing", |raw| {
+        let with = [Errno::INVAL, Errno::FAULT, Errno::ACCESS, Errno::PERM];
+        refused("MADV_POPULATE_WRITE", io(raw.seen.populate_for_writing()), &with)
+    }),
+    // Its own, which the honest end has judged and reads: were a page lost, a read would be a signal.
+    ("own-segment-madvise-remove", |raw| {
+        refused("MADV_REMOVE", io(raw.segment.remove_pages()), &[Errno::PERM])?;
+        raw.segment.forget_pages().map_err(|error| error.to_string())
+    }),
+    ("own-segment-truncate", |raw| {
+        let (own, size) = (raw.own.as_ref().expect("its descriptor"), raw.segment.len() as u64);
+        [0, 4096, size - 4096, size - 1, size + 1, size + 4096]
+            .into_iter()
+            .try_for_each(|to| refused(&format!("ftruncate to {to}"), rustix::fs::ftruncate(own, to), &[Errno::PERM]))
+    }),
+    ("own-segment-punch-holes", |raw| {
+        let own = raw.own.as_ref().expect("its descriptor");
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        (0..raw.segment.len() as u64).step_by(4096).try_for_each(|at| {
+            refused(&format!("a hole at {at}"), rustix::fs::fallocate(own, flags, at, 4096), &[Errno::PERM])
+        })
+    }),
+    ("own-segment-anew", |raw| {
+        let file = File::from(things::reopened(raw.own.as_ref().expect("its descriptor"), OFlags::RDWR));
+        refused("write", io(file.write_all_at(&[0; 16], 4096)), &[Errno::PERM])?;
+        refused("mmap", io(MmapOptions::new().map_raw(&file).map(drop)), &[Errno::PERM])?;
+        refused("set_len", io(file.set_len(0)), &[Errno::PERM])
+    }),
     ("lock", |raw| {
         rustix::fs::flock(&raw.theirs, rustix::fs::FlockOperation::LockExclusive).map_err(|errno| errno.to_string())
     }),

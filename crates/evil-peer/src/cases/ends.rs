@@ -9,9 +9,10 @@ use nix::sys::signal::{Signal, raise};
 
 use super::Case;
 use crate::{
-    expect::{End, Expect, Then, gives, takes},
+    child::in_a_child,
+    expect::{End, Expect, Then, Waits, gives, takes},
     frames::{DATA, bell},
-    kind::{DUPLEX, Kind, RECEIVING, SENDING},
+    kind::{ALL, DUPLEX, Kind, RECEIVING, SENDING},
     raw::{Evil, Raw},
     segment::{FINISHED, HEAD, SLOTS, TAIL},
     wire,
@@ -86,12 +87,19 @@ const WAYS: [(&str, bool, Way); 6] = [
 pub(super) fn add(cases: &mut Vec<Case>) {
     for (name, dies, way) in WAYS {
         let possible = if name.contains("survived") { deaths_are_told() } else { Ok(()) };
-        let of_both_sizes = [at_the_end(name, way), at_the_end(name, way).map(Case::large)];
-        let all = of_both_sizes.into_iter().flatten();
+        let all = [
+            at_the_end(name, way),
+            at_the_end(name, way).map(Case::large),
+            at_the_end(name, way).map(|case| case.waiting(Waits::Spinning)),
+            at_the_end(name, way).map(|case| case.waiting(Waits::Asleep)),
+        ];
+        let all = all.into_iter().flatten();
         cases.extend(all.map(|case| Case { dies, ..case.only_if(possible.clone()) }));
     }
     spoke_before(cases);
     one_socket(cases);
+    hello_by_another(cases);
+    idle(cases);
 }
 
 /// Each time at which that end can come.
@@ -163,4 +171,72 @@ fn one_socket(cases: &mut Vec<Case>) {
     };
     let expect = |_| Expect::Opens(Then::Takes { start: 0, n: 3..=3, end: End::Silence });
     cases.push(Case::new(GROUP, "published-without-a-bell", RECEIVING, deed, expect));
+}
+
+/// The honest end knows the process that sent the Hello, which need not be the one that serves.
+fn hello_by_another(cases: &mut Vec<Case>) {
+    const CLIENTS: &[Kind] = &[Kind::Producer, Kind::DuplexClient];
+    // Who said Hello is gone: so is the peer, whoever else goes on.
+    let exits = |evil: Evil| {
+        let offer = evil.offer();
+        let raw = evil.open_with(offer, |stream, bytes, fds| {
+            let hello = !fds.is_empty();
+            if hello {
+                in_a_child(|| assert!(wire::send(stream, bytes, fds))).wait()
+            } else {
+                wire::send(stream, bytes, fds)
+            }
+        });
+        raw.until_over();
+    };
+    let expect = |_| gives(SLOTS, End::Disconnected);
+    let case = Case::new(GROUP, "hello-by-another-that-exits", CLIENTS, exits, expect);
+    cases.push(case.only_if(deaths_are_told()));
+    // Who said Hello lives on with the sockets: nobody can know that the other is gone.
+    let lives = |evil: Evil| {
+        let offer = evil.offer();
+        let raw = evil.open_with(offer, |stream, bytes, fds| {
+            if fds.is_empty() {
+                return wire::send(stream, bytes, fds);
+            }
+            in_a_child(|| {
+                wire::send(stream, bytes, fds);
+                wire::until_over(stream);
+            });
+            true
+        });
+        if raw.until(TAIL, SLOTS) {
+            die();
+        }
+    };
+    let case = Case::new(GROUP, "hello-by-another-that-lives-on", CLIENTS, lives, |_| gives(SLOTS, End::Silence));
+    cases.push(Case { dies: true, ..case });
+}
+
+/// Nothing more comes than what never makes a whole bell: a wait for it costs next to nothing.
+fn idle(cases: &mut Vec<Case>) {
+    type Says = fn(&UnixStream);
+    let says: [(&str, Says); 4] = [
+        ("nothing", |_| {}),
+        ("half-a-bell", |socket| {
+            wire::send(socket, &bell(DATA, 0, 0)[..10], &[]);
+        }),
+        ("half-a-bell-oob", |socket| {
+            wire::send_out_of_band(socket, &bell(DATA, 0, 0)[..10], &[]);
+        }),
+        ("a-byte-oob", |socket| {
+            wire::send_out_of_band(socket, &bell(DATA, 0, 0)[..1], &[]);
+        }),
+    ];
+    for (name, say) in says {
+        for waits in [Waits::Adaptive, Waits::Asleep] {
+            let deed = move |evil: Evil| {
+                let raw = evil.open();
+                [&raw.stream].into_iter().chain(&raw.second).for_each(say);
+                raw.until_over();
+            };
+            let case = Case::new(GROUP, format!("idle-after-{name}"), ALL, deed, |_| Expect::Opens(Then::Idles));
+            cases.push(case.waiting(waits));
+        }
+    }
 }

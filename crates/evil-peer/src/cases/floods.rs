@@ -8,7 +8,7 @@ use std::{
 
 use super::Case;
 use crate::{
-    expect::{End, Expect, Then, gives, takes},
+    expect::{End, Expect, Then, Waits, gives, takes},
     frames::{CONTROL, DATA, FINISHED, ROOM, accept, bell},
     kind::{ALL, Kind, RECEIVING},
     offer::Offer,
@@ -28,7 +28,12 @@ pub(super) fn add(cases: &mut Vec<Case>) {
                 pour(raw, &flood());
             };
             let expect = |_| Expect::Opens(Then::Waits);
-            cases.push(Case::new(GROUP, format!("{name}-{many}-while-it-waits"), ALL, waits, expect));
+            let name_of_it = format!("{name}-{many}-while-it-waits");
+            let case = || Case::new(GROUP, name_of_it.clone(), ALL, waits, expect);
+            cases.push(case());
+            if kind == DATA {
+                cases.extend([Waits::Spinning, Waits::Asleep].map(|waits| case().waiting(waits)));
+            }
             let works = move |evil: Evil| {
                 let mut raw = evil.open();
                 let sockets = sockets(&raw);

@@ -16,7 +16,7 @@ mod silence;
 use std::fmt;
 
 use crate::{
-    expect::{Expect, Honest},
+    expect::{Expect, Honest, Waits},
     kind::Kind,
     offer::Offer,
     raw::Evil,
@@ -111,6 +111,12 @@ impl Case {
     fn large(mut self) -> Self {
         self.name = format!("{}-large", self.name);
         self.with(|honest| honest.words = LARGE)
+    }
+
+    /// The same with an end that waits in that way.
+    fn waiting(mut self, waits: Waits) -> Self {
+        self.name = format!("{}-{waits:?}", self.name).to_lowercase();
+        self.with(|honest| honest.waits = waits)
     }
 
     fn only_if(self, possible: Result<(), String>) -> Self {

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use super::Case;
 use crate::{
-    expect::{End, Expect, Lie, Then, gives, works},
+    expect::{End, Expect, Lie, Then, Waits, gives, takes, works},
+    frames::accept,
     kind::{ALL, Kind, RECEIVING, SENDING},
     raw::{Evil, Raw},
     segment::{FINISHED, HEAD, LIVE, SLOTS, Segment, TAIL, WAKE_HEAD, WAKE_TAIL},
@@ -48,6 +49,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     heads(cases);
     finished(cases);
     wake_words(cases);
+    before_an_accept(cases);
     changing(cases);
     slots(cases);
 }
@@ -67,6 +69,70 @@ fn tails(cases: &mut Vec<Case>) {
     }
     for start in [0, u64::MAX - 4] {
         STEPS.into_iter().for_each(|step| cases.push(tail(start, step).large()));
+    }
+    for waits in [Waits::Spinning, Waits::Asleep] {
+        STEPS.into_iter().for_each(|step| cases.push(tail(0, step).waiting(waits)));
+    }
+    tails_and_ends(cases);
+}
+
+/// A wrong tail, and the end at once: the wrong tail is what is reported.
+fn tails_and_ends(cases: &mut Vec<Case>) {
+    type Way = fn(&Raw);
+    let ways: [(&str, bool, Way); 3] = [
+        ("finished", false, |raw| {
+            raw.segment.set(FINISHED, 1);
+            raw.ring();
+            raw.until_over();
+        }),
+        ("gone", false, |_| {}),
+        ("killed", true, |_| super::ends::die()),
+    ];
+    for (name, dies, way) in ways {
+        let tail = GOOD + SLOTS + 1;
+        let deed = move |evil: Evil| {
+            let raw = evil.open();
+            raw.segment.publish(0, GOOD);
+            raw.ring();
+            if raw.until(HEAD, GOOD) {
+                raw.segment.set(TAIL, tail);
+                way(&raw);
+            }
+        };
+        let expect = move |_| takes(GOOD, End::TailOutOfRange { tail, head: GOOD });
+        cases.push(Case { dies, ..Case::new(GROUP, format!("wrong-tail-and-{name}"), RECEIVING, deed, expect) });
+        if name != "finished" {
+            let deed = move |evil: Evil| {
+                let raw = evil.open();
+                if raw.until(TAIL, SLOTS) {
+                    raw.segment.set(HEAD, 100);
+                    way(&raw);
+                }
+            };
+            let expect = move |_| gives(SLOTS, End::HeadOutOfRange { head: 100, tail: SLOTS });
+            cases.push(Case { dies, ..Case::new(GROUP, format!("wrong-head-and-{name}"), SENDING, deed, expect) });
+        }
+    }
+}
+
+/// What is wrong from the start, before the honest end may look.
+fn before_an_accept(cases: &mut Vec<Case>) {
+    let far = 100;
+    let words = [
+        ("tail", TAIL, far, RECEIVING, takes(0, End::TailOutOfRange { tail: far, head: 0 })),
+        ("finished", FINISHED, 1, RECEIVING, takes(0, End::Finished)),
+        ("finished-is-wrong", FINISHED, 7, RECEIVING, takes(0, End::FinishedWord { value: 7 })),
+        ("head", HEAD, far, SENDING, gives(SLOTS, End::HeadOutOfRange { head: far, tail: SLOTS })),
+    ];
+    for (name, word, value, kinds, expect) in words {
+        let deed = move |evil: Evil| {
+            let offer = evil.offer();
+            let raw = evil.meet(offer, wire::send);
+            raw.segment.set(word, value);
+            wire::send(&raw.stream, &accept(), &[]);
+            raw.until_over();
+        };
+        cases.push(Case::new(GROUP, format!("{name}-before-an-accept"), kinds, deed, move |_| expect.clone()));
     }
 }
 

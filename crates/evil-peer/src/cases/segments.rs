@@ -150,7 +150,7 @@ fn odd_memfds(cases: &mut Vec<Case>) {
 
 /// Sound, and its file kept busy by many: before Linux 6.15 all of them, and who else allocates, queue for a lock of the file.
 fn busy(cases: &mut Vec<Case>) {
-    const MANY: usize = 32;
+    const MANY: usize = 200;
     let slots = 1u64 << 23;
     let deed = move |evil: Evil| {
         let mut offer = Offer::new(evil.kind);
@@ -175,7 +175,7 @@ fn busy(cases: &mut Vec<Case>) {
         raw.until_over();
     };
     let case = Case::new(GROUP, "fallocated-by-many", RECEIVING, deed, |_| takes(3, End::Silence));
-    cases.push(case.with(|honest| honest.handshake = 2000));
+    cases.push(case.with(|honest| honest.handshake = 5000));
 }
 
 /// The honest client's own segment as its peer's.
