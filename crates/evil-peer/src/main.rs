@@ -1,7 +1,7 @@
 //! Plays one case of the hostile peer: `evil-peer CASE KIND`, with its standard input as the socket. `evil-peer --list` lists them.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     os::{fd::AsFd, unix::net::UnixStream},
     process::ExitCode,
 };
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     match args[..] {
         ["--list"] => list(),
         [ends::HOLD] => ends::hold(),
+        ["--half-open", path, clients] => half_open(path, clients.parse().expect("a number")),
         [case, kind] => return play(case, kind),
         _ => return usage("one case, and the kind of end that it meets"),
     }
@@ -46,6 +47,18 @@ fn list() {
         // A reader that has seen enough is no error.
         let _ = writeln!(out, "{}\t{}{lacks}", case.name, kinds.join(" "));
     }
+}
+
+/// So many clients that say a part of a Hello, until the standard input says that they may go.
+fn half_open(path: &str, clients: usize) {
+    let connect = |_| {
+        let mut client = UnixStream::connect(path).expect("a listener");
+        client.write_all(b"mnpf").expect("room for four bytes");
+        client
+    };
+    let clients: Vec<UnixStream> = (0..clients).map(connect).collect();
+    let _ = std::io::stdin().read(&mut [0]);
+    drop(clients);
 }
 
 fn play(name: &str, kind: &str) -> ExitCode {
