@@ -150,7 +150,7 @@ fn odd_memfds(cases: &mut Vec<Case>) {
 
 /// Sound, and its file kept busy by many: before Linux 6.15 all of them, and who else allocates, queue for a lock of the file.
 fn busy(cases: &mut Vec<Case>) {
-    const MANY: usize = 200;
+    const MANY: usize = 32;
     let slots = 1u64 << 23;
     let deed = move |evil: Evil| {
         let mut offer = Offer::new(evil.kind);
