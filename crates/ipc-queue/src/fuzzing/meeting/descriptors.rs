@@ -95,12 +95,14 @@ pub(super) struct Stock {
     reader: PipeReader,
     writer: PipeWriter,
     kept: Vec<UnixStream>,
+    /// A pair was made of which nobody has the other end.
+    orphans: bool,
 }
 
 impl Stock {
     pub(super) fn new() -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
-        Self { reader, writer, kept: Vec::new() }
+        Self { reader, writer, kept: Vec::new(), orphans: false }
     }
 
     pub(super) fn make(&mut self, given: Given) -> OwnedFd {
@@ -113,7 +115,10 @@ impl Stock {
                 self.kept.push(kept);
                 given.into()
             }
-            Given::Orphan => UnixStream::pair().expect("a pair of sockets").1.into(),
+            Given::Orphan => {
+                self.orphans = true;
+                UnixStream::pair().expect("a pair of sockets").1.into()
+            }
             Given::Service => service().expect("a service"),
             Given::Datagrams => UnixDatagram::pair().expect("a pair of sockets").1.into(),
             Given::Pipe => self.writer.try_clone().expect("a descriptor").into(),
@@ -130,7 +135,7 @@ impl Stock {
         }
         match rung {
             Rung::Sent => assert_eq!(heard, 24, "a bell"),
-            rung => assert_eq!((rung, heard), (Rung::Gone, 0)),
+            rung => assert_eq!((rung, heard, self.orphans), (Rung::Gone, 0, true)),
         }
     }
 
