@@ -357,4 +357,31 @@ mod tests {
         assert_eq!(fs::read_dir(&directory).expect("the directory").count(), 0, "nothing is left");
         fs::remove_dir(&directory).expect("an empty directory");
     }
+
+    #[test]
+    fn whatever_else_has_a_name_of_ours_beside_the_path_is_untouched() {
+        let directory = std::env::temp_dir().join(format!("memenpsf-foreign.{}", std::process::id()));
+        fs::create_dir(&directory).expect("a new directory");
+        let next = COUNT.load(Relaxed);
+        let name = |number| directory.join(format!(".{:x}.{:x}", std::process::id(), next + number));
+        fs::write(name(0), "contents").expect("a file");
+        fs::create_dir(name(1)).expect("a directory");
+        // Where it leads to is a dead socket, which alone would be removed.
+        let dead = directory.join("dead");
+        drop(UnixListener::bind(&dead).expect("a free name"));
+        std::os::unix::fs::symlink(&dead, name(2)).expect("a link");
+        std::os::unix::fs::symlink("nowhere", name(3)).expect("a link");
+        let live = UnixListener::bind(name(4)).expect("a free name");
+        drop(Listener::bind(directory.join("socket")).expect("a free path"));
+        assert_eq!(COUNT.load(Relaxed), next + 6, "each of the names was in the way");
+        assert_eq!(fs::read_to_string(name(0)).expect("the file"), "contents");
+        assert!(name(1).is_dir());
+        assert_eq!(fs::read_link(name(2)).expect("the link"), dead);
+        assert!(is_socket(&dead).expect("what the link leads to"));
+        assert_eq!(fs::read_link(name(3)).expect("the link"), Path::new("nowhere"));
+        UnixStream::connect(name(4)).expect("somebody listens");
+        drop(live);
+        assert_eq!(fs::read_dir(&directory).expect("the directory").count(), 6, "nothing else is left");
+        fs::remove_dir_all(&directory).expect("a directory");
+    }
 }

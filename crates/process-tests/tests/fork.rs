@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::{
+    io::{ErrorKind, Read},
+    os::unix::net::UnixStream,
     sync::mpsc::{Receiver, channel},
     time::Duration,
 };
@@ -14,7 +16,7 @@ use process_tests::{Peer, Watchdog};
 const PEER: &str = env!("CARGO_BIN_EXE_mortal_peer");
 
 /// A peer that forks, and the lines that it and its child print.
-fn start(case: &str) -> (Peer, std::os::unix::net::UnixStream) {
+fn start(case: &str) -> (Peer, UnixStream) {
     Peer::start(PEER, &["fork", case])
 }
 
@@ -119,6 +121,31 @@ fn an_inherited_listener_serves_in_the_child_and_leaves_the_path_to_the_parent()
     }
     assert!(peer.wait().success());
     assert!(!path.exists(), "the parent removes it");
+}
+
+#[test]
+fn clients_that_wait_end_with_their_owner_and_not_with_a_child_that_has_copies() {
+    let _watchdog = Watchdog::new("fork with clients that wait", Duration::from_secs(60));
+    let path = std::env::temp_dir().join(format!("memenpsf-pending.{}", std::process::id()));
+    let (mut peer, stream) = Peer::start(PEER, &["fork-pending", path.to_str().unwrap()]);
+    assert_eq!(peer.line(), "listening");
+    // One that was accepted and one that was not when a child dropped its copies.
+    let connect = || UnixStream::connect(&path).unwrap();
+    for stream in [connect(), connect()] {
+        let mut client = Interface::<u64>::with_options(stream, Role::Client, &Options::new().capacity(8)).unwrap();
+        client.xmit(7).unwrap();
+        assert_eq!(client.recv_blocking(), Ok(7));
+    }
+    // Dropped, given up, and not accepted, while a child has copies.
+    let clients = [connect(), connect(), connect()];
+    for (mut client, line) in clients.into_iter().zip(["third dropped", "fourth refused", "listener dropped"]) {
+        assert_eq!(peer.line(), line);
+        let end = client.read(&mut [0]);
+        assert!(matches!(&end, Ok(0)) || end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset), "{line}");
+    }
+    drop(stream);
+    assert_eq!(peer.line(), "done");
+    assert!(peer.wait().success());
 }
 
 #[test]

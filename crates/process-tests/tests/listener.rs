@@ -1,5 +1,6 @@
 //! Paths to listen at: a dead server's path is taken over, and nothing else is touched.
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+#![allow(unsafe_code, reason = "a signal handler, and a signal to one thread")]
 
 use std::{
     fs,
@@ -9,10 +10,15 @@ use std::{
         net::{UnixListener, UnixStream},
     },
     path::{Path, PathBuf},
+    sync::mpsc::{self, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
 use memenpsf::{Error, Interface, Listener, Options, RecvError};
+use nix::{
+    libc,
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+};
 use process_tests::{Peer, Watchdog};
 
 const PEER: &str = env!("CARGO_BIN_EXE_mortal_peer");
@@ -276,19 +282,67 @@ fn of_many_attempts_at_the_same_moment_one_gets_the_path_of_a_dead_server() {
     }
 }
 
+/// A server at `path` whose backlog is full, and who fills it.
+fn full_backlog(path: &Path) -> (UnixListener, UnixStream) {
+    let listening = UnixListener::bind(path).unwrap();
+    rustix::net::listen(&listening, 0).unwrap();
+    // One is let in although nobody accepts it.
+    let first = UnixStream::connect(path).unwrap();
+    (listening, first)
+}
+
+fn assert_connecting_ends_in_time(path: &Path) {
+    let timeout = Duration::from_millis(200);
+    let start = Instant::now();
+    let result = Interface::<u64>::connect(path, &Options::new().handshake_timeout(timeout));
+    let took = start.elapsed();
+    assert!(matches!(result, Err(Error::TimedOut { after }) if after == timeout), "{result:?}");
+    assert!(took >= timeout && took < 20 * timeout, "{took:?}");
+}
+
 #[test]
 fn a_server_that_accepts_nobody_keeps_a_client_no_longer_than_it_waits() {
     let _watchdog = Watchdog::new("a full backlog", Duration::from_secs(60));
     let directory = Directory::new("backlog");
     let path = directory.path("socket");
-    let listening = UnixListener::bind(&path).unwrap();
-    rustix::net::listen(&listening, 0).unwrap();
-    // One is let in although nobody accepts it.
-    let _first = UnixStream::connect(&path).unwrap();
-    let timeout = Duration::from_millis(200);
-    let start = Instant::now();
-    let result = Interface::<u64>::connect(&path, &Options::new().handshake_timeout(timeout));
-    let took = start.elapsed();
-    assert!(matches!(result, Err(Error::TimedOut { after }) if after == timeout), "{result:?}");
-    assert!(took >= timeout && took < 20 * timeout, "{took:?}");
+    let _full = full_backlog(&path);
+    assert_connecting_ends_in_time(&path);
+}
+
+extern "C" fn do_nothing(_: libc::c_int) {}
+
+/// The time between two signals: far less than a client waits for.
+const BETWEEN_SIGNALS: Duration = Duration::from_micros(500);
+
+#[test]
+fn signals_keep_a_client_of_a_full_backlog_no_longer_than_it_waits() {
+    let _watchdog = Watchdog::new("a full backlog and signals", Duration::from_secs(60));
+    let directory = Directory::new("signals");
+    let path = directory.path("socket");
+    let _full = full_backlog(&path);
+    // Which restarts no call that has a time-out, signal(7).
+    let action = SigAction::new(SigHandler::Handler(do_nothing), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing.
+    let before = unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
+    // SAFETY: asks who this thread is.
+    let target = unsafe { libc::pthread_self() };
+    let (done, end) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        // Ends also when an assertion fails, by the drop of `done`.
+        let done = done;
+        let signals = scope.spawn(move || {
+            let mut sent = 0;
+            while end.recv_timeout(BETWEEN_SIGNALS) == Err(RecvTimeoutError::Timeout) {
+                // SAFETY: that thread waits for this one before it ends.
+                assert_eq!(unsafe { libc::pthread_kill(target, libc::SIGUSR1) }, 0);
+                sent += 1;
+            }
+            sent
+        });
+        assert_connecting_ends_in_time(&path);
+        drop(done);
+        assert!(signals.join().unwrap() > 10, "hardly a signal");
+    });
+    // SAFETY: as it was.
+    unsafe { sigaction(Signal::SIGUSR1, &before) }.unwrap();
 }

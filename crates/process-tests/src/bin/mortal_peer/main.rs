@@ -33,6 +33,7 @@ fn main() {
         ["listen", path] => serve::listen(path),
         ["serve", path, count] => serve::echo(path, count.parse().unwrap()),
         ["fork-listener", path] => forked_listener::run(path),
+        ["fork-pending", path] => forked_listener::pending(path),
         ["fork", case] => forked::run(case),
         ["bad", case] => bad_arguments::run(case),
         other => panic!("no command {other:?}"),
