@@ -116,8 +116,10 @@ impl Drop for Watchdog {
 pub struct Holdings {
     /// Open descriptors.
     pub descriptors: usize,
-    /// Mappings of segments and of the pages that tell a fork.
+    /// Mappings of segments.
     pub mappings: usize,
+    /// Pages that tell a fork: they have no name, and a forked child is the only one who is given them wiped.
+    pub guards: usize,
     /// Threads.
     pub threads: usize,
 }
@@ -127,10 +129,12 @@ impl Holdings {
     pub fn now() -> Self {
         let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
         Self {
             // The listing itself is open while it is counted, each time.
             descriptors: count("/proc/self/fd"),
             mappings: maps.lines().filter(|line| line.contains("memfd:memenpsf")).count(),
+            guards: smaps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" wf")).count(),
             threads: count("/proc/self/task"),
         }
     }

@@ -42,7 +42,8 @@ enum Need {
 
 use Need::{Beginning, Judging, Sealing, Segment, Sockets, Talking};
 
-const CALLS: [(&str, Need); 22] = [
+const CALLS: [(&str, Need); 25] = [
+    ("clock_nanosleep", Need::None),
     ("close", Need::None),
     ("fallocate", Segment("allocating the segment's memory")),
     ("fcntl", Sealing),
@@ -59,11 +60,14 @@ const CALLS: [(&str, Need); 22] = [
     ("mmap", Talking("making the page that tells a fork")),
     ("munmap", Need::None),
     ("ppoll", Need::None),
+    // Neither can be waited for anything, nor just for a while.
+    ("ppoll+clock_nanosleep+nanosleep", Need::None),
     ("prlimit64", Segment("asking how large a file may be")),
     ("recvmsg", Talking("receiving from the peer")),
     ("sched_yield", Need::None),
     ("sendmsg", Talking("sending to the peer")),
     ("setsockopt", Need::None),
+    ("shutdown", Need::None),
     ("socketpair", Sockets),
 ];
 

@@ -50,7 +50,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// One test at a time, for so many seconds; at the end descriptors, mappings and threads are as they were.
 pub(crate) struct Alone {
-    before: [usize; 3],
+    before: [usize; 4],
     _still_here: Sender<()>,
     _lock: MutexGuard<'static, ()>,
 }
@@ -77,17 +77,19 @@ impl Alone {
         while counts() != self.before && Instant::now() < until {
             thread::yield_now();
         }
-        assert_eq!(counts(), self.before, "{what}: descriptors, mappings of memfds, threads");
+        assert_eq!(counts(), self.before, "{what}: descriptors, mappings of memfds, pages that tell a fork, threads");
     }
 }
 
-fn counts() -> [usize; 3] {
+fn counts() -> [usize; 4] {
     let fds = std::fs::read_dir("/proc/self/fd").unwrap().count();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let mappings = maps.lines().filter(|line| line.contains("memfd:")).count();
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let guards = smaps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" wf")).count();
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
-    [fds, mappings, tasks.map(name).filter(|name| name.trim_end() == REAL).count()]
+    [fds, mappings, guards, tasks.map(name).filter(|name| name.trim_end() == REAL).count()]
 }
 
 /// Ends the loop of another thread when it goes, also by a failed assertion.

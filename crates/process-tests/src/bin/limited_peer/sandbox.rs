@@ -14,12 +14,12 @@ use crate::end::{End, open};
 /// Messages each way, each of which waits for the one before.
 const MANY: u64 = 200;
 
-/// Denies `call` with `errno`, `before` or `after` connecting as `kind`, and says how it went.
+/// Denies `call`, or several with a `+` in between, with `errno`, `before` or `after` connecting as `kind`, and says how it went.
 pub(crate) fn run(kind: &str, when: &str, call: &str, errno: &str) {
     let stream = socket_of_peer();
     let options = Options::new().capacity(8).wait(Wait::Sleep);
     let errno = if errno == "EPERM" { libc::EPERM } else { libc::ENOSYS };
-    let deny = || fail(number(call), Calls::All, errno);
+    let deny = || call.split('+').for_each(|call| fail(number(call), Calls::All, errno));
     if when == "before" {
         deny();
     }
@@ -56,6 +56,7 @@ fn outlive(end: &End) {
 /// The number of a call that the library makes.
 fn number(call: &str) -> libc::c_long {
     match call {
+        "clock_nanosleep" => libc::SYS_clock_nanosleep,
         "close" => libc::SYS_close,
         "fallocate" => libc::SYS_fallocate,
         "fcntl" => libc::SYS_fcntl,
@@ -71,12 +72,14 @@ fn number(call: &str) -> libc::c_long {
         "memfd_create" => libc::SYS_memfd_create,
         "mmap" => libc::SYS_mmap,
         "munmap" => libc::SYS_munmap,
+        "nanosleep" => libc::SYS_nanosleep,
         "ppoll" => libc::SYS_ppoll,
         "prlimit64" => libc::SYS_prlimit64,
         "recvmsg" => libc::SYS_recvmsg,
         "sched_yield" => libc::SYS_sched_yield,
         "sendmsg" => libc::SYS_sendmsg,
         "setsockopt" => libc::SYS_setsockopt,
+        "shutdown" => libc::SYS_shutdown,
         "socketpair" => libc::SYS_socketpair,
         _ => panic!("no call {call}"),
     }
