@@ -1,8 +1,8 @@
 //! Joining the server and leaving it.
 
-use std::{io::ErrorKind, os::unix::fs::FileTypeExt, path::Path};
+use std::{io::ErrorKind, os::unix::fs::FileTypeExt, path::Path, time::Duration};
 
-use memenpsf::{Error, Interface, RecvError};
+use memenpsf::{Error, Interface, RecvError, XmitErrorKind};
 
 use crate::{
     arguments::Outcome,
@@ -31,6 +31,34 @@ pub fn connect(socket: &Path, name: &str) -> Outcome<Interface<Message>> {
     })
 }
 
+/// How long a server may be silent. One that is stopped would be so for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+const SILENT: &str = "the server has been silent for ten seconds: is it stopped?";
+
+/// The server's next message, asleep while there is none.
+///
+/// # Errors
+///
+/// The server is gone, or silent for too long.
+pub fn answer(interface: &mut Interface<Message>) -> Outcome<Message> {
+    interface.recv_timeout(PATIENCE).map_err(|error| match error {
+        RecvError::TimedOut => SILENT.into(),
+        error => error.into(),
+    })
+}
+
+/// Transmits one message, asleep while there is no room.
+///
+/// # Errors
+///
+/// As [`answer`].
+pub fn transmit(interface: &mut Interface<Message>, message: Message) -> Outcome {
+    interface.xmit_timeout(message, PATIENCE).map_err(|error| match error.kind {
+        XmitErrorKind::TimedOut => SILENT.into(),
+        _ => error.into(),
+    })
+}
+
 /// Leaves it in order: this side has finished, and so has the server once it has answered everything.
 ///
 /// # Errors
@@ -38,8 +66,9 @@ pub fn connect(socket: &Path, name: &str) -> Outcome<Interface<Message>> {
 /// The server is gone, or had something more to say.
 pub fn leave(mut interface: Interface<Message>) -> Outcome {
     interface.finish()?;
-    match interface.recv_blocking() {
+    match interface.recv_timeout(PATIENCE) {
         Err(RecvError::Finished) => Ok(()),
+        Err(RecvError::TimedOut) => Err(SILENT.into()),
         Err(end) => Err(format!("the server did not finish: {end}").into()),
         Ok(message) => Err(format!("message {} came although nothing was due", message.number).into()),
     }

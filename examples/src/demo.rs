@@ -33,7 +33,7 @@ in under ten seconds:
              handshake: the others do not feel it
 
 Every message is checked for its place. The last line sums it up, and the exit code says whether
-all of it held. Nothing is left behind.
+all of it held. Nothing is left behind, but for a directory after a SIGKILL.
 
 Usage: ipc-client demo
 ";

@@ -10,7 +10,7 @@ use memenpsf::Interface;
 
 use crate::{
     arguments::{Arguments, Command, Outcome, Takes},
-    connect::{connect, leave},
+    connect::{answer, connect, leave},
     message::{ECHO, Message},
     show::latency::Latency,
 };
@@ -52,7 +52,7 @@ pub fn round_trips(interface: &mut Interface<Message>, time: Duration) -> Outcom
         // Never full: what was sent before has come back.
         interface.xmit(Message::new(ECHO, number))?;
         // Looks for a while, and sleeps only when the answer takes long.
-        let answer = interface.recv_blocking()?;
+        let answer = answer(interface)?;
         let received = Instant::now();
         answer.must_be(number)?;
         latencies.saturating_record((received - sent).as_nanos() as u64);

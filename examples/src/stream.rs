@@ -9,7 +9,7 @@ use memenpsf::Interface;
 
 use crate::{
     arguments::{Arguments, Command, Outcome, Takes},
-    connect::{connect, leave},
+    connect::{answer, connect, leave, transmit},
     message::{KEEP, Message, SUMMARY, Summary},
 };
 
@@ -95,7 +95,7 @@ pub fn xmit_all(interface: &mut Interface<Message>, mut messages: &[Message]) ->
             Ok(n) => messages = &messages[n..],
             Err(error) if error.is_full() => {
                 // Sleeps until there is room for one; by then there is room for more.
-                interface.xmit_blocking(*first)?;
+                transmit(interface, *first)?;
                 messages = rest;
             }
             Err(error) => return Err(error.into()),
@@ -110,6 +110,6 @@ pub fn xmit_all(interface: &mut Interface<Message>, mut messages: &[Message]) ->
 ///
 /// The server is gone, or answers something else.
 pub fn summary(interface: &mut Interface<Message>) -> Outcome<Summary> {
-    interface.xmit_blocking(Message::new(SUMMARY, 0))?;
-    Summary::from_message(&interface.recv_blocking()?)
+    transmit(interface, Message::new(SUMMARY, 0))?;
+    Summary::from_message(&answer(interface)?)
 }

@@ -236,7 +236,7 @@ impl<T> Consumer<T> {
 
 impl_accessors!(Consumer);
 
-/// The elements that were there when [`Consumer::drain`] looked. What is not taken from it stays in the ring. It ends early when the
+/// The elements that were there when `drain` looked. What is not taken from it stays in the ring. It ends early when the
 /// other half finds that the peer broke the format, and in a forked child.
 #[derive(Debug)]
 pub struct Drain<'a, T: Element> {

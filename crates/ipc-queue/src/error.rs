@@ -88,7 +88,7 @@ impl fmt::Display for Error {
             Self::Refused(refused) => refused.fmt(f),
             Self::TimedOut { after } => write!(
                 f,
-                "the peer did not complete the handshake within {after:?}: is it a server as well, or were both ends made on \
+                "the peer did not complete the handshake within {after:?}: is it stopped or busy, or a server as well, or were both ends made on \
                  one thread (`Interface::pair()` does that)?"
             ),
             Self::Disconnected => write!(f, "the peer closed the connection during the handshake"),

@@ -2,7 +2,7 @@
 
 use crate::{Consumer, Element};
 
-/// The elements that were there when [`Consumer::peek`] looked. They stay in the ring until [`consume`](Self::consume).
+/// The elements that were there when `peek` looked. They stay in the ring until [`consume`](Self::consume).
 ///
 /// A peer that breaks the rules can change them at any time: two calls of [`get`](Self::get) may give different values, each of
 /// them a valid `T`.

@@ -6,6 +6,9 @@ macro_rules! impl_xmit {
         impl<T: crate::Element> $owner<T> {
             /// Transmits one element, if there is room now. Never waits, and makes no system call while the peer is awake.
             ///
+            /// `Ok` means that it is published, not that it was received, which [`flush`](Self::flush) waits for: when the peer is
+            /// gone, as many as there is room for are still accepted.
+            ///
             /// # Errors
             ///
             /// [`XmitError`](crate::XmitError) with the value: full, closed, disconnected, corrupt, or in a forked child.

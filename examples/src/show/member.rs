@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, raise};
 
 use crate::{
     arguments::{Arguments, Command, Outcome, Takes},
-    connect::{connect, leave},
+    connect::{answer, connect, leave},
     message::{ECHO, Message},
     show::processes::end_with_parent,
     stream::xmit_all,
@@ -73,7 +73,7 @@ fn talk(interface: &mut Interface<Message>, time: Duration, stops: bool) -> Outc
             raise(Signal::SIGSTOP)?;
         }
         for number in first..first + WINDOW {
-            interface.recv_blocking()?.must_be(number)?;
+            answer(interface)?.must_be(number)?;
         }
         slowest = slowest.max(sent.elapsed());
         first += WINDOW;
