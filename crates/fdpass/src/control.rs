@@ -37,7 +37,12 @@ const fn cmsg_space(data: usize) -> usize {
 }
 
 const SEND_ROOM: usize = cmsg_space(MAX_FDS * FD);
-const RECV_ROOM: usize = control_len(MAX_FDS);
+/// For as many descriptors as a message can carry, and for credentials before and a pidfd after them,
+/// which `SO_PASSCRED` and `SO_PASSPIDFD` bring.
+///
+/// The room for those two is always there: asking whether the options are on costs as much as a
+/// receive that finds nothing, and the answer can be old when the message comes.
+const RECV_ROOM: usize = cmsg_space(CREDENTIALS) + cmsg_space(MAX_FDS * FD) + cmsg_len(FD);
 
 const _: () = {
     assert!(HEADER == size_of::<libc::cmsghdr>());
@@ -64,16 +69,6 @@ pub(crate) struct Delivery {
     pub(crate) control_truncated: bool,
     /// `MSG_TRUNC`: the end of a datagram or seqpacket message was dropped.
     pub(crate) payload_truncated: bool,
-}
-
-/// The length of a control buffer for `max` descriptors, and for credentials before and a pidfd after
-/// them, which `SO_PASSCRED` and `SO_PASSPIDFD` bring.
-///
-/// The room for those two is always there: asking whether the options are on costs as much as a
-/// receive that finds nothing, and the answer can be old when the message comes.
-const fn control_len(max: usize) -> usize {
-    let rights = if max == 0 { 0 } else { cmsg_space(max * FD) };
-    cmsg_space(CREDENTIALS) + rights + cmsg_len(FD)
 }
 
 fn empty_message() -> libc::msghdr {
@@ -118,7 +113,7 @@ pub(crate) fn send(
     Errno::result(sent).map(|sent| sent as usize)
 }
 
-/// One `recvmsg` with room for as many descriptors as a message can carry.
+/// One `recvmsg` with room for as many descriptors as a message can carry. A signal does not end it.
 ///
 /// So the caller counts exactly, and closes what it does not want: what the kernel has no room for it
 /// closes itself, inside the call, and a socket that lingers can hold that up.
@@ -134,10 +129,15 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> R
     message.msg_controllen = room.len() as _;
 
     let flags = flags | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: `buf`, `part` and `room` are borrowed for writing until after the call, and the lengths
-    // beside the pointers are theirs.
-    let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
-    let len = Errno::result(received)? as usize;
+    let len = loop {
+        // SAFETY: `buf`, `part` and `room` are borrowed for writing until after the call, and the lengths
+        // beside the pointers are theirs.
+        let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
+        match Errno::result(received) {
+            Err(Errno::EINTR) => {}
+            result => break result? as usize,
+        }
+    };
 
     // The kernel has put there how much of the room it used.
     let filled = room.len().min(message.msg_controllen as _);
@@ -349,7 +349,8 @@ mod tests {
 
     #[test]
     fn room_for_all_descriptors_and_extras_is_within_the_buffer() {
-        assert!((0..=MAX_FDS).all(|max| control_len(max) <= RECV_ROOM));
+        let with_extras = |count| cmsg_space(CREDENTIALS) + cmsg_space(count * FD) + cmsg_len(FD);
+        assert!((1..=MAX_FDS).all(|count| with_extras(count) <= RECV_ROOM));
         assert!((1..=MAX_FDS).all(|count| cmsg_space(count * FD) <= SEND_ROOM));
     }
 }

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::{
-    errno::Errno,
     libc,
     sys::socket::{
         Shutdown, getsockopt, setsockopt, shutdown,
@@ -50,11 +49,9 @@ pub fn hang_up(stream: impl AsFd) {
     }
     keep_out_of_band_inline(stream);
     let mut buffer = [0; 4096];
-    loop {
-        match control::receive(stream, &mut buffer, libc::MSG_DONTWAIT) {
-            Ok(delivery) if delivery.len > 0 => discard(delivery.fds),
-            Err(Errno::EINTR) => {}
-            _ => return,
-        }
+    while let Ok(delivery) = control::receive(stream, &mut buffer, libc::MSG_DONTWAIT)
+        && delivery.len > 0
+    {
+        discard(delivery.fds);
     }
 }

@@ -2,10 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nix::{
-    errno::Errno,
-    libc::{self, c_int},
-};
+use nix::libc::{self, c_int};
 
 use crate::{
     Error, MAX_FDS,
@@ -66,12 +63,7 @@ fn recv(socket: BorrowedFd<'_>, buf: &mut [u8], max: usize, flags: c_int) -> Res
     if max > MAX_FDS {
         return Err(Error::TooManyFds { requested: max });
     }
-    let delivery = loop {
-        match control::receive(socket, buf, flags) {
-            Err(Errno::EINTR) => {}
-            result => break result.map_err(Error::from_errno)?,
-        }
-    };
+    let delivery = control::receive(socket, buf, flags).map_err(Error::from_errno)?;
     judge(socket, delivery, buf.len(), max)
 }
 

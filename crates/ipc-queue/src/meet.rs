@@ -12,7 +12,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{AddressFamily, SocketType, sockopt},
+    net::{AddressFamily, SocketAddrAny, SocketType, sockopt},
 };
 
 use crate::{
@@ -101,7 +101,7 @@ impl Meeting {
         options.check_texts()?;
         // A consumer has no slots of its own.
         let slots = if direction == Direction::Consume { 0 } else { options.slot_count(size_of::<T>())? };
-        check_stream(&stream)?;
+        peer_address(&stream)?;
         let guard = Guard::new()?;
         let peer_credentials = fdpass::peer_credentials(&stream).map_err(Error::io("asking who the peer is"))?;
         stream.set_nonblocking(true).map_err(Error::io("making the stream nonblocking"))?;
@@ -421,20 +421,20 @@ fn failed(doing: &'static str, error: fdpass::Error) -> Error {
 
 /// A Unix stream socket whose other end has no name: a service has one, and would take bells for a message of this process.
 fn check_end_of_pair(socket: impl AsFd) -> Result<(), Error> {
-    check_stream(&socket)?;
-    match rustix::net::getpeername(&socket) {
-        Ok(None) => Ok(()),
+    match peer_address(socket)? {
         // An address without a name is its family, unix(7).
-        Ok(Some(address)) if address.addr_len() as usize == size_of::<AddressFamily>() => Ok(()),
-        _ => Err(Error::NotAUnixStream),
+        Some(address) if address.addr_len() as usize != size_of::<AddressFamily>() => Err(Error::NotAUnixStream),
+        _ => Ok(()),
     }
 }
 
-/// A connected Unix stream socket, whatever type the descriptor was given as.
-fn check_stream(stream: impl AsFd) -> Result<(), Error> {
+/// The name at the other end of a connected Unix stream socket, whatever type the descriptor was given as.
+fn peer_address(stream: impl AsFd) -> Result<Option<SocketAddrAny>, Error> {
     let stream = stream.as_fd();
     let is_stream = sockopt::socket_domain(stream) == Ok(AddressFamily::UNIX)
-        && sockopt::socket_type(stream) == Ok(SocketType::STREAM)
-        && rustix::net::getpeername(stream).is_ok();
-    if is_stream { Ok(()) } else { Err(Error::NotAUnixStream) }
+        && sockopt::socket_type(stream) == Ok(SocketType::STREAM);
+    if !is_stream {
+        return Err(Error::NotAUnixStream);
+    }
+    rustix::net::getpeername(stream).map_err(|_| Error::NotAUnixStream)
 }

@@ -128,12 +128,12 @@ impl Holdings {
     /// Counts what this process holds now.
     pub fn now() -> Self {
         let count = |path: &str| std::fs::read_dir(path).map_or(0, Iterator::count);
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        // The lines of `maps`, each with what it is like behind it.
         let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
         Self {
             // The listing itself is open while it is counted, each time.
             descriptors: count("/proc/self/fd"),
-            mappings: maps.lines().filter(|line| line.contains("memfd:memenpsf")).count(),
+            mappings: smaps.lines().filter(|line| line.contains("memfd:memenpsf")).count(),
             guards: smaps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" wf")).count(),
             threads: count("/proc/self/task"),
         }

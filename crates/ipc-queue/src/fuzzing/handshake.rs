@@ -2,10 +2,9 @@
 
 use crate::{
     Reason, Refused, Role,
-    frames::{Direction, Frame, FrameHeader, HEADER, Hello, VERSION_MAX, VERSION_MIN},
-    fuzzing::{Reached, input::Input},
+    frames::{Direction, Frame, FrameHeader, HEADER, Hello},
+    fuzzing::{Reached, honest_hello, input::Input, refusal},
     handshake::{Action, Handshake},
-    layout,
 };
 
 /// One handshake. The first bytes choose the honest side's settings; frames of the peer follow, each behind a number of descriptors;
@@ -40,9 +39,7 @@ pub fn handshake(bytes: &[u8]) -> Reached {
                 return reached;
             }
             Action::Refuse(refused) => {
-                must_have_a_text(&refused);
-                let by = if refused.by_peer() { "the peer" } else { "this side" };
-                reached.insert(format!("{by} refuses: {:?}", refused.reason()));
+                reached.insert(refusal(&refused));
                 return reached;
             }
         }
@@ -51,20 +48,7 @@ pub fn handshake(bytes: &[u8]) -> Reached {
 
 fn ours(role: Role, input: &mut Input<'_>) -> Hello {
     let direction = [Direction::Both, Direction::Produce, Direction::Consume][input.below(3)];
-    Hello {
-        version_min: VERSION_MIN,
-        version_max: VERSION_MAX,
-        features: 0,
-        role: role as u8,
-        direction: direction as u8,
-        layout: layout::LAYOUT_VERSION,
-        element_align: 8,
-        element_size: 8,
-        slot_count: if direction == Direction::Consume { 0 } else { 8 },
-        start: 0,
-        schema: ["", "quote/1"][input.below(2)].to_owned(),
-        name: String::new(),
-    }
+    honest_hello(role, direction, ["", "quote/1"][input.below(2)])
 }
 
 /// As the driver does it: a header, then as many bytes as it says.
@@ -118,11 +102,6 @@ fn must_be_all_of_it(frame: &Frame, body: &[u8]) {
     {
         assert_eq!(frame.encode().len(), HEADER + body.len());
     }
-}
-
-fn must_have_a_text(refused: &Refused) {
-    let text = refused.to_string();
-    assert!(text.len() < 8192 && !text.chars().any(char::is_control), "{text:?}");
 }
 
 /// Both sides of an open connection agree on everything that memory safety rests on.

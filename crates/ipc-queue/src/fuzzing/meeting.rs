@@ -20,10 +20,10 @@ use descriptors::Stock;
 use crate::{
     Error, Options, Refused, Role,
     doorbell::{Bell, Rung},
-    frames::{Direction, Frame, HEADER, Hello, VERSION_MAX, VERSION_MIN},
-    fuzzing::{Reached, input::Input},
+    frames::{Direction, Frame, HEADER, Hello},
+    fuzzing::{Reached, honest_hello, input::Input, refusal},
     handshake::{Action, Handshake},
-    layout::{self, Word},
+    layout::Word,
     meet::{Meeting, Met, Step, meet},
     segment::Segment,
     sync::Ordering::Relaxed,
@@ -102,32 +102,13 @@ pub fn meeting(bytes: &[u8]) -> Reached {
     Reached::from([reached])
 }
 
-fn refusal(refused: &Refused) -> String {
-    let text = refused.to_string();
-    assert!(text.len() < 8192 && !text.chars().any(char::is_control), "{text:?}");
-    format!("{} refuses: {:?}", if refused.by_peer() { "the peer" } else { "this side" }, refused.reason())
-}
-
 fn side(input: &mut Input<'_>) -> Side {
     let role = if input.flag() { Role::Client } else { Role::Server };
     let direction = [Direction::Both, Direction::Produce, Direction::Consume][input.below(3)];
     let limit = [1 << 30, 16384, 12288][input.below(3)];
     let schema = ["", "quote/1"][input.below(2)];
     let options = Options::new().capacity(8).schema(schema).max_segment(limit).force_fence();
-    let hello = Hello {
-        version_min: VERSION_MIN,
-        version_max: VERSION_MAX,
-        features: 0,
-        role: role as u8,
-        direction: direction as u8,
-        layout: layout::LAYOUT_VERSION,
-        element_align: 8,
-        element_size: 8,
-        slot_count: if direction == Direction::Consume { 0 } else { 8 },
-        start: 0,
-        schema: schema.to_owned(),
-        name: String::new(),
-    };
+    let hello = honest_hello(role, direction, schema);
     Side { role, direction, options, hello }
 }
 

@@ -83,9 +83,9 @@ impl Alone {
 
 fn counts() -> [usize; 4] {
     let fds = std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mappings = maps.lines().filter(|line| line.contains("memfd:")).count();
+    // The lines of `maps`, each with what it is like behind it.
     let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let mappings = smaps.lines().filter(|line| line.contains("memfd:")).count();
     let guards = smaps.lines().filter(|line| line.starts_with("VmFlags:") && line.contains(" wf")).count();
     let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
