@@ -254,7 +254,7 @@ impl<T: Element> Iterator for Drain<'_, T> {
         }
         self.left = self.left.checked_sub(1)?;
         let value = self.consumer.slots.take(self.consumer.half.position());
-        self.consumer.half.advance(1);
+        self.consumer.half.withhold(1);
         Some(value)
     }
 
@@ -268,7 +268,7 @@ impl<T: Element> Drop for Drain<'_, T> {
     fn drop(&mut self) {
         // Forgetting the iterator loses nothing either: the next look publishes what it took.
         if self.consumer.half.is_whole() {
-            self.consumer.half.publish(0);
+            self.consumer.half.pay();
         }
     }
 }

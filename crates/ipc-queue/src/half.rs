@@ -142,7 +142,7 @@ impl<S: HalfSide> Half<S> {
         self.check_guard()?;
         if self.end.owes() {
             // A drain that was forgotten, or a bell that the system had no memory for.
-            self.publish(0);
+            self.pay();
         }
         if std::mem::take(&mut self.owes_finish) {
             self.ring(Bell::Finished);
@@ -198,10 +198,10 @@ impl<S: HalfSide> Half<S> {
         self.end.owes() || self.owes_finish
     }
 
-    /// What is available still, or why nothing will be.
+    /// What is available still, or why nothing will be: while something is owed that is not known yet.
     fn remainder(&self) -> Result<u64, Unready> {
         match (self.end.available(), self.ended) {
-            (0, Some(ended)) => Err(ended),
+            (0, Some(ended)) if self.end.is_closed() || !self.end.owes() => Err(ended),
             (available, _) => Ok(available),
         }
     }
@@ -243,16 +243,23 @@ impl<S: HalfSide> Half<S> {
         Ok(())
     }
 
-    /// Moves over `n` slots; the next `publish` tells the peer.
-    #[inline(always)]
-    pub(crate) fn advance(&mut self, n: u64) {
-        self.end.advance(n);
-    }
-
-    /// Moves over `n` more slots and tells the peer.
+    /// Moves over `n` slots and tells the peer.
     #[inline(always)]
     pub(crate) fn publish(&mut self, n: u64) {
         if self.end.publish(n) {
+            self.ring(S::BELL);
+        }
+    }
+
+    /// Moves over `n` slots; the next look, or `pay`, tells the peer.
+    #[inline(always)]
+    pub(crate) fn withhold(&mut self, n: u64) {
+        self.end.withhold(n);
+    }
+
+    /// Tells the peer about everything that it was not told.
+    pub(crate) fn pay(&mut self) {
+        if self.end.pay() {
             self.ring(S::BELL);
         }
     }
@@ -273,7 +280,7 @@ impl<S: HalfSide> Half<S> {
             // Whether or not anybody asked for it.
             Bell::Finished => self.owes_finish = true,
             // The sleeper asked for one position of the last ring's worth.
-            _ => self.end.owe_bell(self.end.count()),
+            _ => self.end.owe(self.end.count()),
         }
     }
 

@@ -122,6 +122,12 @@ impl<S: Side> Half<S> {
         }
     }
 
+    fn pay(&mut self) {
+        if self.end.pay() {
+            self.theirs.ring();
+        }
+    }
+
     fn look(&mut self) -> u64 {
         self.end.look().expect("a correct peer")
     }
@@ -182,7 +188,7 @@ impl Half<Sending> {
     fn push_without_a_bell(&mut self, value: u64) {
         self.fill([value]);
         if self.end.publish(1) {
-            self.end.owe_bell(self.end.count());
+            self.end.owe(self.end.count());
         }
     }
 
@@ -215,9 +221,9 @@ impl Half<Receiving> {
         for _ in 0..self.end.available() {
             // SAFETY: loom checks that nobody writes to this cell.
             out.push(self.slot(0).with(|slot| unsafe { *slot }));
-            self.end.advance(1);
+            self.end.withhold(1);
         }
-        self.publish(0);
+        self.pay();
     }
 
     /// Takes what is left behind `finish`, if that is there.
@@ -397,9 +403,9 @@ fn a_bell_that_the_system_had_no_memory_for_is_rung_by_the_next_try() {
         let (mut producer, mut consumer) = ring(2, Barrier::Fence);
         let other = thread::spawn(move || {
             producer.push_without_a_bell(1);
-            producer.publish(0);
+            producer.pay();
             producer.push_without_a_bell(2);
-            producer.publish(0);
+            producer.pay();
         });
         let mut got = Vec::new();
         while got.len() < 2 {

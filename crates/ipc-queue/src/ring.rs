@@ -84,9 +84,10 @@ pub(crate) struct OutOfRange {
 ///
 /// # Invariants
 ///
-/// E1. `limit - position <= count`: `limit` is `theirs + slack` or, when closed, `position`; `theirs` has passed the judge, and
-///     `advance` never passes `limit`.
-/// E2. `position - debt` is what the other end was last told, bell included: normally `debt` is 0.
+/// E1. `limit - position <= count`: `limit` is `position`, or `theirs + slack` where `theirs` has passed the judge; nothing passes
+///     `limit`.
+/// E2. `position - debt` is what the other end was last told, bell included. While `debt` is not 0, `limit` is `position`: who has slots
+///     to work on owes nothing.
 #[derive(Debug)]
 pub(crate) struct End<M, S> {
     memory: M,
@@ -96,6 +97,7 @@ pub(crate) struct End<M, S> {
     limit: u64,
     theirs: u64,
     debt: u64,
+    closed: bool,
     side: PhantomData<S>,
 }
 
@@ -103,7 +105,7 @@ impl<M: Memory, S: Side> End<M, S> {
     /// An end of a ring of `count` slots whose two positions both are `start`.
     pub(crate) fn new(memory: M, barrier: Barrier, count: u64, start: u64) -> Self {
         let limit = start.wrapping_add(S::slack(count));
-        Self { memory, barrier, count, position: start, limit, theirs: start, debt: 0, side: PhantomData }
+        Self { memory, barrier, count, position: start, limit, theirs: start, debt: 0, closed: false, side: PhantomData }
     }
 
     pub(crate) fn memory(&self) -> &M {
@@ -152,25 +154,20 @@ impl<M: Memory, S: Side> End<M, S> {
         Ok(self.available())
     }
 
-    /// Moves over `n` slots without telling the other end: the next `publish` does.
-    #[inline(always)]
-    pub(crate) fn advance(&mut self, n: u64) {
-        debug_assert!(n <= self.available(), "moved over more slots than there are");
-        self.position = self.position.wrapping_add(n);
-        self.debt += n;
-    }
-
-    /// Moves over `n` more slots and tells the other end about everything it was not told. `true`: it asked to be woken for this.
+    /// Moves over `n` slots and tells the other end. `true`: it asked to be woken for this.
     #[inline(always)]
     #[must_use = "a sleeper that is not rung sleeps on"]
     pub(crate) fn publish(&mut self, n: u64) -> bool {
         debug_assert!(n <= self.available(), "moved over more slots than there are");
+        debug_assert!(n == 0 || self.debt == 0, "slots to work on, and a debt");
         let new = self.position.wrapping_add(n);
         self.position = new;
-        let told = n + self.debt;
-        if self.debt != 0 {
-            self.debt = 0;
-        }
+        self.tell(new, n)
+    }
+
+    /// Tells the other end about the `n` slots before `new`. `true`: it asked to be woken for one of these.
+    #[inline(always)]
+    fn tell(&self, new: u64, n: u64) -> bool {
         // PAIR publish: what this end did to the slots happens before what the other end does after its `look`.
         self.memory.own(S::MINE).store(new, Release);
         // Two sides, four lines. Here: store the position, barrier, load the wake word. The sleeper (`announce`): store the wake
@@ -179,7 +176,21 @@ impl<M: Memory, S: Side> End<M, S> {
         self.barrier.publisher();
         let asked = self.memory.peer(S::THEIR_WAKE).load(Relaxed);
         // old < asked <= new, in wrapping arithmetic: exactly one publish crosses a given position.
-        asked.wrapping_sub(new.wrapping_sub(told)).wrapping_sub(1) < told
+        new.wrapping_sub(asked) < n
+    }
+
+    /// Moves over `n` slots without telling the other end. Nothing is available until `pay`.
+    #[inline(always)]
+    pub(crate) fn withhold(&mut self, n: u64) {
+        self.position = self.position.wrapping_add(n);
+        self.owe(n);
+    }
+
+    /// The other end was not told of the last `n` slots, or the bell for them could not be rung.
+    #[inline(always)]
+    pub(crate) fn owe(&mut self, n: u64) {
+        self.debt += n;
+        self.limit = self.position;
     }
 
     /// Whether the other end was not told of everything, or not rung for.
@@ -188,9 +199,12 @@ impl<M: Memory, S: Side> End<M, S> {
         self.debt != 0
     }
 
-    /// The bell for the last `n` positions could not be rung: the next publish counts them as not told yet.
-    pub(crate) fn owe_bell(&mut self, n: u64) {
-        self.debt += n;
+    /// Tells the other end about everything that it was not told. `true`: it asked to be woken for this.
+    #[must_use = "a sleeper that is not rung sleeps on"]
+    pub(crate) fn pay(&mut self) -> bool {
+        let debt = std::mem::take(&mut self.debt);
+        self.reopen();
+        self.tell(self.position, debt)
     }
 
     /// Asks to be woken when `n` slots are available. After this the caller must look once more before it sleeps. `false`: the
@@ -202,15 +216,28 @@ impl<M: Memory, S: Side> End<M, S> {
         self.barrier.sleeper()
     }
 
-    /// Nothing is available until a look sees the other end move, or `reopen`.
+    /// Nothing is available any more, whatever the other end does, until `open`.
     pub(crate) fn close(&mut self) {
+        self.closed = true;
         self.limit = self.position;
     }
 
-    /// What the other end's position allows is available.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Takes `close` back.
+    pub(crate) fn open(&mut self) {
+        self.closed = false;
+        self.reopen();
+    }
+
+    /// What the other end's position allows is available, unless this end is closed or owes something.
     #[inline(always)]
-    pub(crate) fn reopen(&mut self) {
-        self.limit = self.theirs.wrapping_add(S::slack(self.count));
+    fn reopen(&mut self) {
+        if !self.closed && self.debt == 0 {
+            self.limit = self.theirs.wrapping_add(S::slack(self.count));
+        }
     }
 }
 
@@ -277,7 +304,7 @@ mod tests {
         for n in 0..mine {
             // The least that the other end must have done.
             seen(&mut end, (n + 1).saturating_sub(S::slack(count)));
-            end.advance(1);
+            let _ = end.publish(1);
         }
         seen(&mut end, theirs);
         end
@@ -346,17 +373,38 @@ mod tests {
     #[test]
     fn a_publish_rings_exactly_when_it_passes_the_position_that_was_asked_for() {
         for (start, asked) in boundaries().flat_map(|start| boundaries().map(move |asked| (start, asked))) {
-            for before in 0..4 {
-                for n in 0..=4 - before {
+            for n in 0..=4 {
+                let passed = (1..=n).any(|step| start.wrapping_add(step) == asked);
+                // Told at once, or later and all together: what matters is what the other end was told last.
+                let at_once = |end: &mut End<Words, Sending>| end.publish(n);
+                let later = |end: &mut End<Words, Sending>| {
+                    (0..n).for_each(|_| end.withhold(1));
+                    end.pay()
+                };
+                for tell in [&at_once as &dyn Fn(&mut _) -> bool, &later] {
                     let mut end = End::<Words, Sending>::new(Words::default(), Barrier::Membarrier, 4, start);
                     end.memory.peer(Word::WakeTail).store(asked, Relaxed);
-                    // Told in two steps, or in one with a debt: what matters is what the other end was told last.
-                    end.advance(before);
-                    let passed = (1..=before + n).any(|step| start.wrapping_add(step) == asked);
-                    assert_eq!(end.publish(n), passed, "{asked:#x} from {start:#x} by {before} and {n}");
-                    assert!(!end.publish(0), "rung twice for {asked:#x}");
+                    assert_eq!(tell(&mut end), passed, "{asked:#x} from {start:#x} by {n}");
+                    assert_eq!((end.available(), end.owes()), (4 - n, false));
+                    assert!(!end.publish(0) && !end.pay(), "rung twice for {asked:#x}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_available_to_an_end_that_owes_or_is_closed() {
+        let mut end = end_at::<Receiving>(4, 7, 1, 3);
+        assert_eq!(end.available(), 2);
+        end.owe(4);
+        end.memory.peer(Word::Tail).store(7 + 5, Relaxed);
+        assert_eq!((end.look(), end.owes()), (Ok(0), true));
+        assert!(!end.pay());
+        assert_eq!((end.available(), end.owes()), (4, false));
+        end.close();
+        end.memory.peer(Word::Tail).store(7 + 5, Relaxed);
+        assert_eq!(end.look(), Ok(0));
+        end.open();
+        assert_eq!(end.available(), 4);
     }
 }

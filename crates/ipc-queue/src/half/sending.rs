@@ -40,7 +40,7 @@ impl Half<Sending> {
         let closed = self.ended == Some(Unready::Closed);
         if closed {
             self.ended = None;
-            self.end.reopen();
+            self.end.open();
         }
         let result = self.wait_for(self.capacity(), deadline);
         if closed {
@@ -71,13 +71,9 @@ impl Half<Sending> {
 
     /// The peer's position, looked at now while it can be.
     pub(crate) fn acknowledged(&mut self) -> u64 {
-        if self.check_guard().is_ok() && matches!(self.ended, None | Some(Unready::Closed)) {
-            if let Err(seen) = self.end.look() {
-                self.give_up(Sending::corrupt(seen, self.end.count()));
-            }
-            if self.ended.is_some() {
-                self.end.close();
-            }
+        let looks = self.check_guard().is_ok() && matches!(self.ended, None | Some(Unready::Closed));
+        if looks && let Err(seen) = self.end.look() {
+            self.give_up(Sending::corrupt(seen, self.end.count()));
         }
         self.end.theirs()
     }

@@ -81,7 +81,7 @@ impl<S: HalfSide> Waiter for Waiting<'_, S> {
     fn look(&mut self) -> Result<bool, Unready> {
         let available = self.half.look(self.n)?;
         // After an end there will be no more than this.
-        Ok(available >= self.n || self.half.ended.is_some())
+        Ok(available >= self.n || (available > 0 && self.half.ended.is_some()))
     }
 
     fn rest(&mut self) -> Result<(), Unready> {
