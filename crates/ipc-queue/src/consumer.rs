@@ -70,7 +70,7 @@ impl<T: Element> Consumer<T> {
     ///
     /// [`RecvError`]: empty, finished, disconnected, corrupt, or in a forked child. An end is reported behind everything that was
     /// published before it.
-    #[inline]
+    #[inline(always)]
     pub fn pop(&mut self) -> Result<T, RecvError> {
         if let 0 = self.half.ready(1)? {
             return Err(RecvError::Empty);
@@ -83,7 +83,7 @@ impl<T: Element> Consumer<T> {
     /// # Errors
     ///
     /// As [`pop`](Self::pop).
-    #[inline]
+    #[inline(always)]
     pub fn pop_into(&mut self, out: &mut T) -> Result<(), RecvError> {
         if let 0 = self.half.ready(1)? {
             return Err(RecvError::Empty);

@@ -58,7 +58,7 @@ impl<T: Element> Producer<T> {
     /// # Errors
     ///
     /// [`XmitError`] with the value: full, closed, disconnected, corrupt, or in a forked child.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, value: T) -> Result<(), XmitError<T>> {
         match self.push_ref(&value) {
             Ok(()) => Ok(()),
@@ -71,7 +71,7 @@ impl<T: Element> Producer<T> {
     /// # Errors
     ///
     /// As [`push`](Self::push).
-    #[inline]
+    #[inline(always)]
     pub fn push_ref(&mut self, value: &T) -> Result<(), XmitError<()>> {
         if let 0 = self.half.ready(1).map_err(nothing_sent)? {
             return self.full();

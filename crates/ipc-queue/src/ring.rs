@@ -105,7 +105,17 @@ impl<M: Memory, S: Side> End<M, S> {
     /// An end of a ring of `count` slots whose two positions both are `start`.
     pub(crate) fn new(memory: M, barrier: Barrier, count: u64, start: u64) -> Self {
         let limit = start.wrapping_add(S::slack(count));
-        Self { memory, barrier, count, position: start, limit, theirs: start, debt: 0, closed: false, side: PhantomData }
+        Self {
+            memory,
+            barrier,
+            count,
+            position: start,
+            limit,
+            theirs: start,
+            debt: 0,
+            closed: false,
+            side: PhantomData,
+        }
     }
 
     pub(crate) fn memory(&self) -> &M {

@@ -10,10 +10,17 @@ use crate::{
     segment::Segment,
     sync::{AtomicU64, Ordering::Relaxed},
 };
+#[cfg(target_arch = "aarch64")]
+use core::arch::aarch64::uint8x16_t as Wide;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::__m128i as Wide;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32};
 
 /// From this many bytes on, one opaque block copy beats words.
 const LONG: usize = 512;
+
+/// Whether loads may be wider than an atomic: ThreadSanitizer sees atomics only.
+const WIDER: bool = !cfg!(tsan);
 
 /// The slots of a ring.
 ///
@@ -175,9 +182,9 @@ impl<T: Element> PeerSlots<T> {
 
 /// Copies `n` elements out of memory that the peer may be writing to.
 ///
-/// Each word is loaded by one relaxed atomic load whose width, the largest power of two up to 8 that divides an element, is always
-/// the same at the same address; what arrives may be a mixture of what the peer wrote, and every mixture is a `T`. A long run is one opaque block
-/// of assembly, which the compiler takes for bytes that came from anywhere.
+/// Each word is loaded by one relaxed atomic load whose width, the largest power of two up to 8 that divides an element, is always the
+/// same at the same address. Wider loads and long runs are opaque assembly, which the compiler takes for bytes that came from anywhere.
+/// What arrives may be a mixture of what the peer wrote, and every mixture is a `T`.
 ///
 /// # Safety
 ///
@@ -190,11 +197,16 @@ unsafe fn copy_out<T>(from: NonNull<T>, to: *mut T, n: usize) {
         // SAFETY: the caller's promise, in bytes.
         return unsafe { copy_block(from, to, bytes) };
     }
-    let width = const { width(size_of::<T>()) };
     let mut offset = 0;
+    while WIDER && offset + size_of::<Wide>() <= bytes {
+        // SAFETY: the caller's promise: these bytes are below `bytes`.
+        unsafe { copy_wide(from.wrapping_add(offset), to.wrapping_add(offset)) };
+        offset += size_of::<Wide>();
+    }
+    let width = const { width(size_of::<T>()) };
     while offset < bytes {
-        // SAFETY: `offset` is a multiple of `width`, below `bytes`, and `width` divides `bytes`; slots begin at a page boundary, so
-        // `from + offset` is aligned for `width`.
+        // SAFETY: `offset` is a multiple of `width`, which divides a `Wide` as well, and below `bytes`, which is one too; slots begin
+        // at a page boundary, so `from + offset` is aligned for `width`.
         unsafe { copy_word(from.wrapping_add(offset), to.wrapping_add(offset), width) };
         offset += width;
     }
@@ -225,6 +237,28 @@ unsafe fn copy_word(from: *const u8, to: *mut u8, width: usize) {
         4 => copy!(AtomicU32, u32),
         _ => copy!(AtomicU64, u64),
     }
+}
+
+/// # Safety
+///
+/// `from` has the bytes of a `Wide` in a live mapping, and `to` has room for them. Either may have any alignment.
+#[inline(always)]
+unsafe fn copy_wide(from: *const u8, to: *mut u8) {
+    let word: Wide;
+    // SAFETY: reads just the bytes promised.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("movdqu {to}, [{from}]", to = out(xmm_reg) word, from = in(reg) from,
+            options(nostack, preserves_flags, readonly));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("ldr {to:q}, [{from}]", to = out(vreg) word, from = in(reg) from,
+            options(nostack, preserves_flags, readonly));
+    }
+    // SAFETY: room for it (the caller's promise).
+    unsafe { to.cast::<Wide>().write_unaligned(word) };
 }
 
 /// # Safety

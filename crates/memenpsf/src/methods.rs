@@ -12,7 +12,7 @@ macro_rules! impl_xmit {
             /// # Errors
             ///
             /// [`XmitError`](crate::XmitError) with the value: full, closed, disconnected, corrupt, or in a forked child.
-            #[inline]
+            #[inline(always)]
             pub fn xmit(&mut self, value: T) -> Result<(), crate::XmitError<T>> {
                 self.$($producer).+.push(value)
             }
@@ -22,7 +22,7 @@ macro_rules! impl_xmit {
             /// # Errors
             ///
             /// As [`xmit`](Self::xmit).
-            #[inline]
+            #[inline(always)]
             pub fn xmit_ref(&mut self, value: &T) -> Result<(), crate::XmitError<()>> {
                 self.$($producer).+.push_ref(value)
             }
@@ -104,7 +104,7 @@ macro_rules! impl_recv {
             /// Receives one element, if there is one now. Never waits, and makes no system call while elements come.
             ///
             /// `None` says nothing about why: [`try_recv`](Self::try_recv) tells *empty* from an end.
-            #[inline]
+            #[inline(always)]
             pub fn recv(&mut self) -> Option<T> {
                 self.$($consumer).+.pop().ok()
             }
@@ -115,7 +115,7 @@ macro_rules! impl_recv {
             ///
             /// [`RecvError`](crate::RecvError): empty, finished, disconnected, corrupt, or in a forked child. An end is reported
             /// behind everything that was transmitted before it.
-            #[inline]
+            #[inline(always)]
             pub fn try_recv(&mut self) -> Result<T, crate::RecvError> {
                 self.$($consumer).+.pop()
             }
@@ -125,7 +125,7 @@ macro_rules! impl_recv {
             /// # Errors
             ///
             /// As [`try_recv`](Self::try_recv).
-            #[inline]
+            #[inline(always)]
             pub fn recv_into(&mut self, out: &mut T) -> Result<(), crate::RecvError> {
                 self.$($consumer).+.pop_into(out)
             }
