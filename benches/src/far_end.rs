@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    hint::black_box,
     io::{BufRead, BufReader, stdin},
     os::{
         fd::{AsFd, OwnedFd},
@@ -9,11 +10,21 @@ use std::{
     },
     path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use memenpsf::{Element, Interface, Listener, Options, RecvError, Role, Wait};
 
-use crate::machine::{THERE, pin};
+use nix::{
+    sys::{prctl::set_pdeathsig, signal::Signal},
+    time::clock_getcpuclockid,
+    unistd::Pid,
+};
+
+use crate::{
+    machine::{THERE, pin},
+    variants::{FULL, Variant},
+};
 
 /// The first argument of a program that is to be the far end.
 const FAR_END: &str = "--far-end";
@@ -33,13 +44,50 @@ pub enum Part {
     Take,
     /// The same with all that is there at once.
     TakeAll,
+    /// Waits for each, and sends back the one that asks for it.
+    Receive,
+    /// The same, working on each for about a tenth of a microsecond.
+    Slow,
     /// Accepts clients at a path, and drops them.
     Server,
 }
 
-const PARTS: [(&str, Part); 4] =
-    [("echo", Part::Echo), ("take", Part::Take), ("take-all", Part::TakeAll), ("server", Part::Server)];
+const PARTS: [(&str, Part); 6] = [
+    ("echo", Part::Echo),
+    ("take", Part::Take),
+    ("take-all", Part::TakeAll),
+    ("receive", Part::Receive),
+    ("slow", Part::Slow),
+    ("server", Part::Server),
+];
 const WAITS: [(&str, Wait); 3] = [("spin", Wait::Spin), ("adaptive", Wait::Adaptive), ("sleep", Wait::Sleep)];
+
+/// How both ends are set, and where the far one runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// How both wait.
+    pub wait: Wait,
+    /// What is different about the waiting.
+    pub variant: &'static Variant,
+    /// How many elements either ring holds.
+    pub capacity: usize,
+    /// The far end's core.
+    pub core: usize,
+}
+
+impl Setting {
+    fn options(&self) -> Options {
+        self.variant.applied_to(Options::new().capacity(self.capacity).wait(self.wait))
+    }
+
+    fn command(&self, part: Part, size: usize) -> Command {
+        let mut command = Command::new(env::current_exe().unwrap());
+        let (part, wait) = (name(&PARTS, part), name(&WAITS, self.wait));
+        let numbers = [size, self.capacity, self.core].map(|number| number.to_string());
+        command.args([FAR_END, part, wait, self.variant.name]).args(numbers);
+        command
+    }
+}
 
 fn named<T: Copy>(table: &[(&str, T)], name: &str) -> T {
     table.iter().find(|(known, _)| *known == name).unwrap().1
@@ -55,33 +103,39 @@ pub fn play() -> bool {
     if words.next().as_deref() != Some(FAR_END) {
         return false;
     }
-    pin(THERE);
-    let [part, size, wait, capacity] = [(); 4].map(|()| words.next().unwrap());
-    let (part, wait, capacity) = (named(&PARTS, &part), named(&WAITS, &wait), capacity.parse().unwrap());
-    match (part, size.parse().unwrap()) {
+    set_pdeathsig(Signal::SIGKILL).unwrap();
+    let [part, wait, variant] = [(); 3].map(|()| words.next().unwrap());
+    let [size, capacity, core] = [(); 3].map(|()| words.next().unwrap().parse().unwrap());
+    let setting = Setting { wait: named(&WAITS, &wait), variant: Variant::named(&variant), capacity, core };
+    pin(core);
+    match (named(&PARTS, &part), size) {
         (Part::Server, 1) => serve(Path::new(&words.next().unwrap())),
-        (part, 1) => exchange::<1>(part, wait, capacity),
-        (part, 8) => exchange::<8>(part, wait, capacity),
-        (part, 128) => exchange::<128>(part, wait, capacity),
-        (part, 8192) => exchange::<8192>(part, wait, capacity),
+        (part, 1) => exchange::<1>(part, &setting),
+        (part, 8) => exchange::<8>(part, &setting),
+        (part, 128) => exchange::<128>(part, &setting),
+        (part, 8192) => exchange::<8192>(part, &setting),
         (part, words) => panic!("{part:?} of {words} words"),
     }
     true
 }
 
-fn exchange<const N: usize>(part: Part, wait: Wait, capacity: usize)
+fn exchange<const N: usize>(part: Part, setting: &Setting)
 where
     Words<N>: Element,
 {
     let stream = UnixStream::from(stdin().as_fd().try_clone_to_owned().unwrap());
-    let options = Options::new().capacity(capacity).wait(wait);
-    let mut interface = Interface::<Words<N>>::with_options(stream, Role::Server, &options).unwrap();
+    let mut interface = Interface::<Words<N>>::with_options(stream, Role::Server, &setting.options()).unwrap();
     let mut sink = Sink { expected: 0 };
     let mut all = Vec::with_capacity(interface.peer_capacity());
     let end = loop {
         let answer = match part {
             Part::Echo => interface.recv_blocking().map(Some),
             Part::Take => interface.try_recv().map(|value| sink.take(&value)),
+            Part::Receive => interface.recv_blocking().map(|value| sink.take(&value)),
+            Part::Slow => interface.recv_blocking().map(|value| {
+                work();
+                sink.take(&value)
+            }),
             _ => {
                 all.clear();
                 interface.recv_slice(&mut all).map(|_| all.iter().find_map(|value| sink.take(value)))
@@ -114,6 +168,14 @@ impl Sink {
     }
 }
 
+/// What a slow consumer does with an element.
+fn work() {
+    let mut sum = 0;
+    for number in 0..80 {
+        sum = black_box(sum + number);
+    }
+}
+
 fn serve(path: &Path) {
     let listener = Listener::bind(path).unwrap();
     println!("listening");
@@ -130,27 +192,37 @@ fn serve(path: &Path) {
 pub struct FarEnd(Child);
 
 impl FarEnd {
-    /// Starts this program once more, to play that part for elements of `N` words.
+    /// Starts this program once more, to play that part for elements of `N` words on the other core.
     pub fn start<const N: usize>(part: Part, wait: Wait, capacity: usize) -> (Self, Interface<Words<N>>)
     where
         Words<N>: Element,
     {
+        Self::start_as(part, &Setting { wait, variant: &FULL, capacity, core: THERE })
+    }
+
+    /// The same, with both ends set like this.
+    pub fn start_as<const N: usize>(part: Part, setting: &Setting) -> (Self, Interface<Words<N>>)
+    where
+        Words<N>: Element,
+    {
         let (here, there) = UnixStream::pair().unwrap();
-        let words = [FAR_END, name(&PARTS, part), &N.to_string(), name(&WAITS, wait), &capacity.to_string()];
-        let child = Command::new(env::current_exe().unwrap()).args(words).stdin(OwnedFd::from(there)).spawn().unwrap();
-        let options = Options::new().capacity(capacity).wait(wait);
-        (Self(child), Interface::with_options(here, Role::Client, &options).unwrap())
+        let child = setting.command(part, N).stdin(OwnedFd::from(there)).spawn().unwrap();
+        (Self(child), Interface::with_options(here, Role::Client, &setting.options()).unwrap())
     }
 
     /// Starts a server at that path.
     pub fn serve(path: &Path) -> Self {
-        let words = [FAR_END, "server", "1", "adaptive", "1"];
-        let mut child =
-            Command::new(env::current_exe().unwrap()).args(words).arg(path).stdout(Stdio::piped()).spawn().unwrap();
+        let setting = Setting { wait: Wait::Adaptive, variant: &FULL, capacity: 1, core: THERE };
+        let mut child = setting.command(Part::Server, 1).arg(path).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "listening\n");
         Self(child)
+    }
+
+    /// The processor time that it has used.
+    pub fn processor_time(&self) -> Duration {
+        clock_getcpuclockid(Pid::from_raw(self.0.id() as i32)).unwrap().now().unwrap().into()
     }
 
     /// Waits for its end, which must be a good one. To be called when its interface is gone.

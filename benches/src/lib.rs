@@ -7,3 +7,4 @@
 
 pub mod far_end;
 pub mod machine;
+pub mod variants;

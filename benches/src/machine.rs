@@ -37,12 +37,17 @@ pub fn nanoseconds_each(start: Instant, count: u64) -> f64 {
 /// The floor: nanoseconds that a cache line takes to the other core and back, between two threads. No exchange of messages is
 /// faster, and only figures with the same floor can be compared: a hypervisor may move the two cores together or apart.
 pub fn floor() -> f64 {
+    floor_of(TURNS)
+}
+
+/// The floor, as the mean of so many turns.
+pub fn floor_of(turns: u64) -> f64 {
     // Each word alone in its pair of lines.
     let lines = Arc::new([AtomicU64::new(0), AtomicU64::new(0)].map(|word| (word, [0u64; 31])));
     let other = Arc::clone(&lines);
     let answering = thread::spawn(move || {
         pin(THERE);
-        for turn in 1..=TURNS {
+        for turn in 1..=turns {
             while other[0].0.load(Acquire) != turn {
                 spin_loop();
             }
@@ -50,12 +55,12 @@ pub fn floor() -> f64 {
         }
     });
     let start = Instant::now();
-    for turn in 1..=TURNS {
+    for turn in 1..=turns {
         lines[0].0.store(turn, Release);
         while lines[1].0.load(Acquire) != turn {
             spin_loop();
         }
     }
     answering.join().unwrap();
-    nanoseconds_each(start, TURNS)
+    nanoseconds_each(start, turns)
 }

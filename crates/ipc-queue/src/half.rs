@@ -13,7 +13,7 @@ pub(crate) use side::HalfSide;
 pub(crate) use unready::{Unready, nothing_sent};
 
 use crate::{
-    ControlMessage, Corrupt, Wait,
+    ControlMessage, Corrupt,
     barrier::Barrier,
     connection::{Connection, Shared},
     doorbell::{Bell, Doorbell, Rung, Seen},
@@ -21,11 +21,10 @@ use crate::{
     layout::Counter,
     pause::Pause,
     ring::End,
+    strategy::Manner,
     wait::Bursts,
 };
 
-/// After so many fruitless looks in a row, the socket is asked whether the peer is still there.
-const LOOKS_A_QUESTION: u32 = 1000;
 /// How often a bell that the system had no memory for is tried before it is left to the next publish.
 const BELL_TRIES: u32 = 8;
 
@@ -33,7 +32,7 @@ const BELL_TRIES: u32 = 8;
 pub(crate) struct Half<S: HalfSide> {
     end: End<Shared, S>,
     doorbell: Doorbell,
-    wait: Wait,
+    wait: Manner,
     pause: Pause,
     bursts: Bursts,
     fruitless: u32,
@@ -48,7 +47,7 @@ impl<S: HalfSide> Half<S> {
         connection: Arc<Connection>,
         doorbell: Doorbell,
         barrier: Barrier,
-        wait: Wait,
+        wait: Manner,
         count: u64,
         start: u64,
     ) -> Self {
@@ -58,8 +57,8 @@ impl<S: HalfSide> Half<S> {
             end,
             doorbell,
             wait,
-            pause: S::pause(),
-            bursts: Bursts::new(),
+            pause: S::pause(wait.strategy()),
+            bursts: Bursts::new(wait.strategy()),
             fruitless: 0,
             owes_finish: false,
             ended: None,
@@ -174,7 +173,7 @@ impl<S: HalfSide> Half<S> {
     #[inline]
     pub(crate) fn count_fruitless(&mut self) -> Result<(), Unready> {
         self.fruitless += 1;
-        if self.fruitless >= LOOKS_A_QUESTION {
+        if self.fruitless >= self.wait.strategy().looks_a_question {
             self.fruitless = 0;
             self.ask(Some(Duration::ZERO), None)?;
         }

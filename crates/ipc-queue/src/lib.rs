@@ -9,6 +9,7 @@ compile_error!(
 mod barrier;
 mod layout;
 mod ring;
+mod strategy;
 mod sync;
 mod wait;
 
@@ -63,6 +64,9 @@ mod stats;
 #[cfg(not(loom))]
 mod support;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use strategy::Strategy;
 pub use wait::Wait;
 #[cfg(not(loom))]
 pub use {

@@ -14,6 +14,7 @@ use crate::{
     barrier::Barrier,
     layout::Word,
     ring::{End, Memory, Receiving, Sending, Side},
+    strategy::Strategy,
     sync::AtomicU64,
     wait::{Bursts, Wait, Waiter, wait},
 };
@@ -166,7 +167,10 @@ impl<S: Side> Half<S> {
                 Ok(())
             }
         }
-        assert_eq!(wait(&mut Waiting(self, enough, n, Bursts::new()), Wait::Sleep, None), Ok(true));
+        assert_eq!(
+            wait(&mut Waiting(self, enough, n, Bursts::new(&Strategy::DEFAULT)), Wait::Sleep.into(), None),
+            Ok(true)
+        );
     }
 }
 

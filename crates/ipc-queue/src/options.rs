@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Wait, layout};
+use crate::{Error, Wait, layout, strategy::Manner};
 
 /// The longest name and the longest schema, in bytes.
 pub(crate) const LONGEST_TEXT: usize = 255;
@@ -19,7 +19,7 @@ pub struct Options {
     pub(crate) capacity: usize,
     pub(crate) name: String,
     pub(crate) schema: String,
-    pub(crate) wait: Wait,
+    pub(crate) wait: Manner,
     pub(crate) max_segment: u64,
     pub(crate) handshake_timeout: Duration,
     pub(crate) start: u64,
@@ -32,7 +32,7 @@ impl Default for Options {
             capacity: 1024,
             name: String::new(),
             schema: String::new(),
-            wait: Wait::default(),
+            wait: Wait::default().into(),
             max_segment: 1 << 30,
             handshake_timeout: Duration::from_secs(30),
             start: 0,
@@ -68,7 +68,7 @@ impl Options {
 
     /// How the blocking forms wait.
     pub fn wait(mut self, wait: Wait) -> Self {
-        self.wait = wait;
+        self.wait.choice = wait;
         self
     }
 
@@ -95,6 +95,14 @@ impl Options {
     #[doc(hidden)]
     pub fn start_position(mut self, position: u64) -> Self {
         self.start = position;
+        self
+    }
+
+    /// Other constants of waiting than those that ship.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn strategy(mut self, strategy: crate::Strategy) -> Self {
+        self.wait.strategy = strategy;
         self
     }
 

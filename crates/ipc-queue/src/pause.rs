@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sync::spin_loop;
+use crate::{strategy::Strategy, sync::spin_loop};
 
-/// PAUSE instructions between two looks at a full ring.
-const FULL_PAUSE: u32 = 16;
-/// The longest pause of a consumer, in PAUSE instructions and in time.
-const LONGEST_PAUSE: (u32, Duration) = (32, Duration::from_micros(1));
+/// No pause takes longer, whatever a PAUSE instruction costs.
+const LONGEST_PAUSE: Duration = Duration::from_micros(1);
+/// So many PAUSE instructions are timed.
+const TIMED: u32 = 32;
 
 /// The pause after a fruitless look.
 ///
@@ -24,13 +24,18 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    pub(crate) fn of_consumer() -> Self {
-        Self { length: 1, shortest: 1, longest: longest_pause(), paused: false }
+    pub(crate) fn of_consumer(strategy: &Strategy) -> Self {
+        let (shortest, longest) = strategy.consumer_pause;
+        Self::between(shortest, longest)
     }
 
-    pub(crate) fn of_producer() -> Self {
-        let length = FULL_PAUSE.min(longest_pause());
-        Self { length, shortest: length, longest: length, paused: false }
+    pub(crate) fn of_producer(strategy: &Strategy) -> Self {
+        Self::between(strategy.producer_pause, strategy.producer_pause)
+    }
+
+    fn between(shortest: u32, longest: u32) -> Self {
+        let (shortest, longest) = (shortest.min(longest_pause()), longest.min(longest_pause()));
+        Self { length: shortest, shortest, longest, paused: false }
     }
 
     /// A look found nothing.
@@ -56,15 +61,14 @@ impl Pause {
 fn longest_pause() -> u32 {
     static COUNT: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     *COUNT.get_or_init(|| {
-        let (most, time) = LONGEST_PAUSE;
         // The least of a few, since the scheduler can only lengthen a measurement.
         let cost = (0..4).map(|_| {
             let start = Instant::now();
-            (0..most).for_each(|_| spin_loop());
+            (0..TIMED).for_each(|_| spin_loop());
             start.elapsed()
         });
-        let cost = cost.min().unwrap_or(time).max(Duration::from_nanos(1));
-        let fits = u128::from(most) * time.as_nanos() / cost.as_nanos();
-        u32::try_from(fits).map_or(most, |fits| fits.clamp(1, most))
+        let cost = cost.min().unwrap_or(LONGEST_PAUSE).max(Duration::from_nanos(1));
+        let fits = u128::from(TIMED) * LONGEST_PAUSE.as_nanos() / cost.as_nanos();
+        u32::try_from(fits).map_or(TIMED, |fits| fits.max(1))
     })
 }

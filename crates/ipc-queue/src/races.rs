@@ -42,9 +42,9 @@ fn ends<T: Element>() -> (Producer<T>, Consumer<T>) {
     let sending = connection(&producers, &consumers, &ours);
     let receiving = connection(&consumers, &producers, &theirs);
     std::mem::forget((producers, consumers));
-    let half = Half::new(sending, Doorbell::over(ours), Barrier::Fence, Wait::Adaptive, CAPACITY, START);
+    let half = Half::new(sending, Doorbell::over(ours), Barrier::Fence, Wait::Adaptive.into(), CAPACITY, START);
     let producer = Producer::from_parts(half);
-    let half = Half::new(receiving, Doorbell::over(theirs), Barrier::Fence, Wait::Adaptive, CAPACITY, START);
+    let half = Half::new(receiving, Doorbell::over(theirs), Barrier::Fence, Wait::Adaptive.into(), CAPACITY, START);
     (producer, Consumer::from_parts(half))
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::strategy::{Manner, Strategy};
+
 /// How a side waits in the blocking forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,12 +19,9 @@ pub enum Wait {
 
 /// How long a sleep may last when it is not sure that a bell will end it.
 const UNSURE_SLEEP: Duration = Duration::from_millis(1);
-/// How long `Wait::Adaptive` looks before it sleeps.
-const LOOKING: Duration = Duration::from_micros(50);
-/// The fewest and the most looks between two questions to the scheduler and the clock.
-const BURST: (u32, u32) = (16, 128);
 /// A `sched_yield` that takes longer than this has let somebody else run.
 const YIELDED: Duration = Duration::from_micros(1);
+
 /// How many looks come between two questions to the scheduler.
 ///
 /// Where others want the processor, perhaps the peer, the fewest: on one core an answer then takes 4 µs instead of 105. Where a
@@ -34,13 +33,16 @@ pub(crate) struct Bursts {
 }
 
 impl Bursts {
-    pub(crate) fn new() -> Self {
-        Self { looks: BURST.0 }
+    pub(crate) fn new(strategy: &Strategy) -> Self {
+        Self { looks: strategy.burst.0 }
     }
 
-    fn yield_now(&mut self, now: Instant) {
-        std::thread::yield_now();
-        self.looks = if now.elapsed() < YIELDED { (self.looks * 2).min(BURST.1) } else { BURST.0 };
+    fn yield_now(&mut self, now: Instant, strategy: &Strategy) {
+        if strategy.yields {
+            std::thread::yield_now();
+        }
+        let (fewest, most) = strategy.burst;
+        self.looks = if now.elapsed() < YIELDED { (self.looks * 2).min(most) } else { fewest };
     }
 }
 
@@ -63,17 +65,17 @@ pub(crate) trait Waiter {
 /// Waits until there is enough. `Ok(false)`: the deadline passed first.
 ///
 /// The loops here end by progress or the peer's end (`look`), or by the deadline; nothing else is waited for.
-pub(crate) fn wait<W: Waiter>(waiter: &mut W, wait: Wait, deadline: Option<Instant>) -> Result<bool, W::End> {
-    let sleeps_at = match wait {
+pub(crate) fn wait<W: Waiter>(waiter: &mut W, how: Manner, deadline: Option<Instant>) -> Result<bool, W::End> {
+    let sleeps_at = match how.choice {
         Wait::Sleep => None,
         Wait::Spin => Some(deadline),
         Wait::Adaptive => {
-            let until = Instant::now() + LOOKING;
+            let until = Instant::now() + how.strategy().looking;
             Some(Some(deadline.map_or(until, |deadline| deadline.min(until))))
         }
     };
     if let Some(until) = sleeps_at
-        && look_until(waiter, until)?
+        && look_until(waiter, how.strategy(), until)?
     {
         return Ok(true);
     }
@@ -100,7 +102,7 @@ pub(crate) fn wait<W: Waiter>(waiter: &mut W, wait: Wait, deadline: Option<Insta
 }
 
 /// Looks until there is enough or it is late. `Ok(false)`: it is late.
-fn look_until<W: Waiter>(waiter: &mut W, until: Option<Instant>) -> Result<bool, W::End> {
+fn look_until<W: Waiter>(waiter: &mut W, strategy: &Strategy, until: Option<Instant>) -> Result<bool, W::End> {
     loop {
         for _ in 0..waiter.bursts().looks {
             if waiter.look()? {
@@ -112,6 +114,6 @@ fn look_until<W: Waiter>(waiter: &mut W, until: Option<Instant>) -> Result<bool,
         if until.is_some_and(|until| now >= until) {
             return Ok(false);
         }
-        waiter.bursts().yield_now(now);
+        waiter.bursts().yield_now(now, strategy);
     }
 }

@@ -100,7 +100,7 @@ fn connect(role: Role, count: u64, [outgoing, incoming]: [u64; 2]) -> (Honest, H
     let about = About { name: String::new(), peer_name: String::new(), peer_credentials: credentials };
     let guard = Guard::new().expect("a page");
     let connection = Arc::new(Connection::new(own, seen, guard, None, about));
-    let wait = Wait::Sleep;
+    let wait = Wait::Sleep.into();
     let sending = Half::new(connection.clone(), sends, Barrier::Fence, wait, count, outgoing);
     let receiving = Half::new(connection, receives, Barrier::Fence, wait, count, incoming);
     let (producer, consumer) = (Producer::from_parts(sending), Consumer::from_parts(receiving));

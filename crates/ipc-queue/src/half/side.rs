@@ -7,6 +7,7 @@ use crate::{
     layout::Word,
     pause::Pause,
     ring::{End, OutOfRange, Receiving, Sending, Side},
+    strategy::Strategy,
 };
 
 /// What differs between the two halves.
@@ -15,7 +16,7 @@ pub(crate) trait HalfSide: Side + Sized {
     const BELL: Bell;
     /// Its group of counters.
     const COUNTERS: Word;
-    fn pause() -> Pause;
+    fn pause(strategy: &Strategy) -> Pause;
     fn corrupt(seen: OutOfRange, count: u64) -> Corrupt;
     /// Tail and head of the ring, as this half knows them.
     fn positions(end: &End<Shared, Self>) -> (u64, u64);
@@ -29,8 +30,8 @@ impl HalfSide for Sending {
     const BELL: Bell = Bell::Data;
     const COUNTERS: Word = Word::SendingCounters;
 
-    fn pause() -> Pause {
-        Pause::of_producer()
+    fn pause(strategy: &Strategy) -> Pause {
+        Pause::of_producer(strategy)
     }
 
     fn corrupt(seen: OutOfRange, count: u64) -> Corrupt {
@@ -57,8 +58,8 @@ impl HalfSide for Receiving {
     const BELL: Bell = Bell::Room;
     const COUNTERS: Word = Word::ReceivingCounters;
 
-    fn pause() -> Pause {
-        Pause::of_consumer()
+    fn pause(strategy: &Strategy) -> Pause {
+        Pause::of_consumer(strategy)
     }
 
     fn corrupt(seen: OutOfRange, count: u64) -> Corrupt {

@@ -9,6 +9,7 @@ use super::{Half, HalfSide, Unready};
 use crate::{
     Wait,
     layout::Counter,
+    strategy::Manner,
     wait::{self, Bursts, Waiter},
 };
 
@@ -20,14 +21,17 @@ impl<S: HalfSide> Half<S> {
 
     /// As `wait_for`, and ends when `stop` becomes readable. Spinning would not see that, so it is `Wait::Adaptive` then.
     pub(crate) fn wait_unless(&mut self, n: usize, stop: BorrowedFd<'_>) -> Result<u64, Unready> {
-        let how = if self.wait == Wait::Spin { Wait::Adaptive } else { self.wait };
+        let mut how = self.wait;
+        if how.choice == Wait::Spin {
+            how.choice = Wait::Adaptive;
+        }
         self.wait_with(n, how, None, Some(stop))
     }
 
     fn wait_with(
         &mut self,
         n: usize,
-        how: Wait,
+        how: Manner,
         deadline: Option<Instant>,
         stop: Option<BorrowedFd<'_>>,
     ) -> Result<u64, Unready> {
