@@ -171,7 +171,7 @@ impl Sink {
 /// What a slow consumer does with an element.
 fn work() {
     let mut sum = 0;
-    for number in 0..80 {
+    for number in 0..300 {
         sum = black_box(sum + number);
     }
 }

@@ -22,7 +22,7 @@ const S: Strategy = Strategy::DEFAULT;
 pub const FULL: Variant = Variant { name: "nothing", wait: None, strategy: S, fence: false };
 
 /// What ships, and then everything that differs from it in one thing.
-pub const VARIANTS: [Variant; 22] = [
+pub const VARIANTS: [Variant; 23] = [
     FULL,
     with("consumer's pause: none", Strategy { consumer_pause: (0, 0), ..S }),
     with("consumer's pause: 1, no doubling", Strategy { consumer_pause: (1, 1), ..S }),
@@ -36,6 +36,7 @@ pub const VARIANTS: [Variant; 22] = [
     with("no yield", Strategy { yields: false, ..S }),
     with("bursts: always 16", Strategy { burst: (16, 16), ..S }),
     with("bursts: always 128", Strategy { burst: (128, 128), ..S }),
+    with("bursts: 1 to 128", Strategy { burst: (1, 128), ..S }),
     with("bursts: 4 to 128", Strategy { burst: (4, 128), ..S }),
     with("bursts: 16 to 512", Strategy { burst: (16, 512), ..S }),
     with("looking: 10 µs", Strategy { looking: Duration::from_micros(10), ..S }),

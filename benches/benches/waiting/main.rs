@@ -25,10 +25,10 @@ use crate::{
     table::{Cell, State, Table},
 };
 
-/// Turns of a probe: 2 ms near, 10 ms far.
-const TURNS: u64 = 20_000;
-/// Rounds of all pairs, and how many there may be until there is a result everywhere.
-const ROUNDS: (usize, usize) = (7, 12);
+/// Turns of a probe: 1 ms near, 5 ms far.
+const TURNS: u64 = 10_000;
+/// Rounds of all pairs, and how many there may be for those that have no result yet.
+const ROUNDS: (usize, usize) = (7, 24);
 /// Seconds after which a run hangs.
 const HANGS: u32 = 20;
 
@@ -83,15 +83,15 @@ fn extent(mut floors: Vec<f64>) -> String {
     format!("{low:.0} to {high:.0} ns, half of them under {median:.0}")
 }
 
-/// Rounds of pairs, until each variant has a result in some state or it is enough. Also returns all probes of the floor.
+/// Rounds of pairs, until each variant has a result in some state, or there were enough. Also returns all probes of the floor.
 fn compare(scenario: &Scenario, variants: &[&'static Variant]) -> (Vec<(&'static str, Cell)>, Vec<f64>) {
     let mut cells: Vec<_> = variants.iter().map(|variant| (variant.name, Cell::default())).collect();
     let mut floors = vec![floor_of(TURNS)];
     for round in 0..ROUNDS.1 {
-        if round >= ROUNDS.0 && cells.iter().all(|(_, cell)| cell.is_settled()) {
-            break;
-        }
         for (variant, (_, cell)) in variants.iter().zip(&mut cells) {
+            if round >= ROUNDS.0 && cell.is_settled() {
+                continue;
+            }
             // Each comes first in every other round.
             let order = if round % 2 == 0 { [&FULL, variant] } else { [variant, &FULL] };
             let mut figures = order.map(|variant| {

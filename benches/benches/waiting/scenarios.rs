@@ -40,7 +40,7 @@ const USUAL: Scenario = Scenario {
     wait: Wait::Adaptive,
     capacity: 1024,
     core: THERE,
-    time: Duration::from_millis(20),
+    time: Duration::from_millis(10),
     run: round_trips,
 };
 

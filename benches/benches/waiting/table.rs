@@ -92,9 +92,9 @@ impl Table {
 
     fn write_state(&self, text: &mut String, state: State) {
         let names = self.0.iter().map(|(scenario, _)| (*scenario).into());
-        row(text, "switched off", names);
+        row(text, "switched off, or other", names);
         row(text, "---", self.0.iter().map(|_| "---".into()));
-        row(text, "**nothing**", self.0.iter().map(|(_, cells)| cells[0].1.nanoseconds(state)));
+        row(text, "**full strategy**", self.0.iter().map(|(_, cells)| cells[0].1.nanoseconds(state)));
         for variant in &VARIANTS {
             let cell = |cells: &[(&str, Cell)]| {
                 let cell = cells.iter().find(|(name, _)| *name == variant.name);

@@ -34,8 +34,9 @@ impl Pause {
     }
 
     fn between(shortest: u32, longest: u32) -> Self {
-        let (shortest, longest) = (shortest.min(longest_pause()), longest.min(longest_pause()));
-        Self { length: shortest, shortest, longest, paused: false }
+        let most = longest_pause();
+        let shortest = shortest.min(most);
+        Self { length: shortest, shortest, longest: longest.min(most), paused: false }
     }
 
     /// A look found nothing.
