@@ -16,6 +16,8 @@ use nix::{
 };
 
 const TURNS: u64 = 500_000;
+/// Said before the first turn.
+const THERE_NOW: u64 = u64::MAX;
 
 /// Where this end runs, and where the other one does.
 pub const HERE: usize = 0;
@@ -47,6 +49,7 @@ pub fn floor_of(turns: u64) -> f64 {
     let other = Arc::clone(&lines);
     let answering = thread::spawn(move || {
         pin(THERE);
+        other[1].0.store(THERE_NOW, Release);
         for turn in 1..=turns {
             while other[0].0.load(Acquire) != turn {
                 spin_loop();
@@ -54,6 +57,10 @@ pub fn floor_of(turns: u64) -> f64 {
             other[1].0.store(turn, Release);
         }
     });
+    // It starts on this core, and has to get away from it.
+    while lines[1].0.load(Acquire) != THERE_NOW {
+        thread::yield_now();
+    }
     let start = Instant::now();
     for turn in 1..=turns {
         lines[0].0.store(turn, Release);

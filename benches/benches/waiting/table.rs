@@ -52,7 +52,7 @@ impl Cell {
     }
 
     fn nanoseconds(&self, state: State) -> String {
-        self.quartiles(state, 0).map_or("no result".into(), |[_, median, _]| format!("{median:.0} ns"))
+        self.quartiles(state, 0).map_or("no result".into(), |[_, median, _]| format!("{median:.1} ns"))
     }
 
     fn ratio(&self, state: State) -> String {
