@@ -29,6 +29,8 @@ use crate::{
     segment::Segment,
 };
 
+/// How long the peer's next frame is looked for before this side sleeps.
+const LOOKING: Duration = Duration::from_micros(200);
 /// Descriptors that a Hello can carry.
 const MOST_DESCRIPTORS: usize = 2;
 
@@ -142,9 +144,15 @@ impl Meeting {
     }
 
     fn run(&mut self, deadline: Option<Instant>, after: Duration) -> Result<(), Error> {
+        let mut looks_until = Instant::now() + LOOKING;
         loop {
             match self.step()? {
-                Step::Wait(interest) => self.wait(interest, deadline, after)?,
+                // A peer that is at it answers sooner than a sleeper wakes.
+                Step::Wait(_) if Instant::now() < looks_until => std::thread::yield_now(),
+                Step::Wait(interest) => {
+                    self.wait(interest, deadline, after)?;
+                    looks_until = Instant::now() + LOOKING;
+                }
                 Step::Done => return Ok(()),
             }
         }
@@ -304,10 +312,6 @@ impl Meeting {
         match frame {
             Ok(frame) => {
                 self.handshake.received(frame, self.arrived.0.len());
-                // What a peer sent before this end was ready need not name its sender: then its Accept does.
-                if self.pidfd.is_some() {
-                    let _ = fdpass::set_pass_pidfd(&self.stream, false);
-                }
             }
             Err(refused) => self.handshake.refuse(refused),
         }
@@ -325,7 +329,11 @@ impl Meeting {
             Ok(received) => {
                 self.incoming.extend(&buffer[..received.len]);
                 self.arrived.0.extend(received.fds);
-                self.pidfd = self.pidfd.take().or(received.pidfd);
+                // What a peer sent before this end was ready need not name its sender: then its next frame does.
+                if self.pidfd.is_none() && received.pidfd.is_some() {
+                    self.pidfd = received.pidfd;
+                    let _ = fdpass::set_pass_pidfd(&self.stream, false);
+                }
                 Ok(())
             }
             Err(fdpass::Error::WouldBlock) => Err(Unread::NotYet),
@@ -369,7 +377,9 @@ impl Meeting {
 
     pub(crate) fn finish(self) -> Result<Met, Error> {
         // Bells need no proof of who sent them.
-        let _ = fdpass::set_pass_pidfd(&self.stream, false);
+        if self.pidfd.is_none() {
+            let _ = fdpass::set_pass_pidfd(&self.stream, false);
+        }
         let theirs = self.handshake.peer().cloned();
         let (Some(theirs), Some(own), Some(peer)) = (theirs, self.own, self.peer) else {
             return Err(Error::Disconnected);

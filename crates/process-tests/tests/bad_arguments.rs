@@ -114,7 +114,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_signal() {
 
 #[test]
 fn a_lack_of_memory_is_an_error_and_no_signal() {
-    let _watchdog = Watchdog::new("fallocate made to fail", Duration::from_secs(60));
+    let _watchdog = Watchdog::new("writes made to fail", Duration::from_secs(60));
     let sentence = "allocating the segment's memory: No space left on device (os error 28)";
     let text = told_text("no-memory-client", Role::Server, &Options::new(), sentence);
     assert_eq!(text, "the peer closed the connection during the handshake");

@@ -45,7 +45,6 @@ use Need::{Beginning, Judging, Sealing, Segment, Sockets, Talking};
 const CALLS: [(&str, Need); 25] = [
     ("clock_nanosleep", Need::None),
     ("close", Need::None),
-    ("fallocate", Segment("allocating the segment's memory")),
     ("fcntl", Sealing),
     ("fstat", Judging),
     ("fstatfs", Judging),
@@ -63,6 +62,7 @@ const CALLS: [(&str, Need); 25] = [
     // Neither can be waited for anything, nor just for a while.
     ("ppoll+clock_nanosleep+nanosleep", Need::None),
     ("prlimit64", Segment("asking how large a file may be")),
+    ("pwrite64", Segment("allocating the segment's memory")),
     ("recvmsg", Talking("receiving from the peer")),
     ("sched_yield", Need::None),
     ("sendmsg", Talking("sending to the peer")),

@@ -73,9 +73,8 @@ pub fn meet(program: &str, end: End, stop: usize, fate: Fate) -> Option<Survived
     })
 }
 
-/// The calls of a handshake that a signal can interrupt (signal(7)); on many
-/// kernels allocating the segment's memory is one of them.
-const INTERRUPTIBLE: [i64; 2] = [libc::SYS_fallocate, libc::SYS_ppoll];
+/// The calls of a handshake that sleep, or that take time: where a signal comes, if one comes.
+const INTERRUPTIBLE: [i64; 2] = [libc::SYS_pwrite64, libc::SYS_ppoll];
 /// How often each call that can be interrupted is.
 const TIMES: usize = 3;
 

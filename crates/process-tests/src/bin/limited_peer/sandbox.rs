@@ -58,7 +58,6 @@ fn number(call: &str) -> libc::c_long {
     match call {
         "clock_nanosleep" => libc::SYS_clock_nanosleep,
         "close" => libc::SYS_close,
-        "fallocate" => libc::SYS_fallocate,
         "fcntl" => libc::SYS_fcntl,
         "fstat" => libc::SYS_fstat,
         "fstatfs" => libc::SYS_fstatfs,
@@ -75,6 +74,7 @@ fn number(call: &str) -> libc::c_long {
         "nanosleep" => libc::SYS_nanosleep,
         "ppoll" => libc::SYS_ppoll,
         "prlimit64" => libc::SYS_prlimit64,
+        "pwrite64" => libc::SYS_pwrite64,
         "recvmsg" => libc::SYS_recvmsg,
         "sched_yield" => libc::SYS_sched_yield,
         "sendmsg" => libc::SYS_sendmsg,

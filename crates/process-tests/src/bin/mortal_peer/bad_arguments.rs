@@ -61,16 +61,16 @@ pub(crate) fn run(case: &str) {
             say(client(&options.capacity(8)));
         }
         "no-memory-client" => {
-            fail(libc::SYS_fallocate, Calls::All, libc::ENOSPC);
+            fail(libc::SYS_pwrite64, Calls::All, libc::ENOSPC);
             say(client(&options));
         }
         "no-memory-server" => {
-            fail(libc::SYS_fallocate, Calls::All, libc::ENOSPC);
+            fail(libc::SYS_pwrite64, Calls::All, libc::ENOSPC);
             say(server(&options));
         }
         "no-memory-huge" => {
             // Beyond any machine; the filter answers before the kernel would try.
-            fail(libc::SYS_fallocate, Calls::All, libc::ENOMEM);
+            fail(libc::SYS_pwrite64, Calls::All, libc::ENOMEM);
             say(client(&options.capacity(1 << 50).max_segment(u64::MAX)));
         }
         "no-address-space" => {
