@@ -13,7 +13,7 @@ pub(crate) use side::HalfSide;
 pub(crate) use unready::{Unready, nothing_sent};
 
 use crate::{
-    ControlMessage, Corrupt,
+    ControlMessage, Corrupt, Wait,
     barrier::Barrier,
     connection::{Connection, Shared},
     doorbell::{Bell, Doorbell, Rung, Seen},
@@ -75,6 +75,10 @@ impl<S: HalfSide> Half<S> {
 
     pub(crate) fn capacity(&self) -> usize {
         self.end.count() as usize
+    }
+
+    pub(crate) fn waits(&self) -> Wait {
+        self.wait.choice
     }
 
     #[inline(always)]

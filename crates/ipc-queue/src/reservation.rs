@@ -53,7 +53,8 @@ impl<T: Element> Reservation<'_, T> {
     /// If `k` is more than were reserved.
     pub fn commit(self, k: usize) {
         assert!(k <= self.n, "{k} elements committed, {} reserved", self.n);
-        if self.producer.half.is_whole() {
+        // Also where the other half has found meanwhile that the peer broke the format: `published` counts them.
+        if !self.producer.half.is_forked() {
             self.producer.half.publish(k as u64);
         }
     }

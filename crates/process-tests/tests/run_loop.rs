@@ -87,7 +87,9 @@ fn leftovers(report: &RunReport<u64>) -> (Option<u64>, Option<u64>, u64) {
 fn everything_is_delivered_however_narrow_the_channels_and_rings_are() {
     let _watchdog = Watchdog::new("back-pressure", Duration::from_secs(120));
     const COUNT: u64 = 2000;
-    for (rings, to_peer, from_peer) in [(1, 0, 0), (1, 1, 1), (1, 0, 1), (2, 1, 0), (64, 0, 0), (1, 4096, 4096)] {
+    for (rings, to_peer, from_peer) in
+        [(1, 0, 0), (1, 1, 1), (1, 0, 1), (2, 1, 0), (64, 0, 0), (1, 4096, 4096), (256, 4096, 100)]
+    {
         let mut bridge = Bridge::start(Room { rings, to_peer, from_peer }, &["echo"]);
         std::thread::scope(|scope| {
             let sender = std::mem::replace(&mut bridge.to_peer, unbounded().0);

@@ -14,6 +14,11 @@ macro_rules! impl_accessors {
                 self.half.capacity()
             }
 
+            /// How the blocking forms wait, as was chosen when the connection was made.
+            pub fn waits(&self) -> crate::Wait {
+                self.half.waits()
+            }
+
             /// Whether the peer is there, as far as can be known now. One or two system calls.
             pub fn is_connected(&mut self) -> bool {
                 self.half.is_connected()
