@@ -50,7 +50,7 @@ pub(crate) struct Met {
 /// Does the handshake, waiting for the peer.
 pub(crate) fn meet<T>(stream: UnixStream, role: Role, direction: Direction, options: &Options) -> Result<Met, Error> {
     // Before the clock runs: the first time it takes 10 to 20 ms in a process with threads.
-    let membarrier = barrier::register() && !options.force_fence;
+    let membarrier = options.barrier() == Barrier::Membarrier && barrier::register();
     let mut meeting = Meeting::new::<T>(stream, role, direction, membarrier, options)?;
     let deadline = Instant::now().checked_add(options.handshake_timeout);
     match meeting.run(deadline, options.handshake_timeout) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Wait, layout, strategy::Manner};
+use crate::{Error, Wait, barrier::Barrier, layout, strategy::Manner};
 
 /// The longest name and the longest schema, in bytes.
 pub(crate) const LONGEST_TEXT: usize = 255;
@@ -23,7 +23,7 @@ pub struct Options {
     pub(crate) max_segment: u64,
     pub(crate) handshake_timeout: Duration,
     pub(crate) start: u64,
-    pub(crate) force_fence: bool,
+    forced_barrier: Option<Barrier>,
 }
 
 impl Default for Options {
@@ -36,7 +36,7 @@ impl Default for Options {
             max_segment: 1 << 30,
             handshake_timeout: Duration::from_secs(30),
             start: 0,
-            force_fence: false,
+            forced_barrier: None,
         }
     }
 }
@@ -110,8 +110,21 @@ impl Options {
     #[cfg(feature = "testing")]
     #[doc(hidden)]
     pub fn force_fence(mut self) -> Self {
-        self.force_fence = true;
+        self.forced_barrier = Some(Barrier::Fence);
         self
+    }
+
+    /// Has both sides use `membarrier`, if both say so, whichever way they wait.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn force_membarrier(mut self) -> Self {
+        self.forced_barrier = Some(Barrier::Membarrier);
+        self
+    }
+
+    /// The barrier that this side asks for.
+    pub(crate) fn barrier(&self) -> Barrier {
+        self.forced_barrier.unwrap_or_else(|| Barrier::for_wait(self.wait.choice))
     }
 
     /// Slots for elements of `size` bytes, after checking every setting.

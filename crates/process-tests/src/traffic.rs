@@ -75,7 +75,7 @@ impl<I: Iterator<Item = String>> Args<I> {
     }
 }
 
-/// Whether both sides use a fence at each publish instead of the sleeper's `membarrier`.
+/// Both sides use either a fence at each publish or the sleeper's `membarrier`, however they wait.
 pub(crate) fn with_fence(options: Options, fence: bool) -> Options {
-    if fence { options.force_fence() } else { options }
+    if fence { options.force_fence() } else { options.force_membarrier() }
 }

@@ -107,7 +107,7 @@ pub fn interrupt(program: &str, end: End) -> usize {
 
 fn survive(end: End, stream: UnixStream, fate: Fate) -> Survived {
     let patience = if fate == Fate::GivenUp { SHORT } else { LONG };
-    let options = Options::new().capacity(4).wait(Wait::Sleep).handshake_timeout(patience);
+    let options = Options::new().capacity(4).wait(Wait::Sleep).force_membarrier().handshake_timeout(patience);
     let start = Instant::now();
     match end.connect::<8>(stream, &options) {
         Ok(halves) => {

@@ -116,7 +116,7 @@ impl<const WORDS: usize> Scene<WORDS> {
         let mut args = vec![VICTIM, "act", &end, &words, &capacity, &name, times];
         args.extend(acts.iter().map(String::as_str));
         let (mut victim, stream) = Traced::start(program, &args);
-        let options = Options::new().capacity(cell.capacity).wait(Wait::Sleep);
+        let options = Options::new().capacity(cell.capacity).wait(Wait::Sleep).force_membarrier();
         let survivor = Survivor::connect(cell.end.opposite(), stream, &options).expect("a victim that connects");
         victim.first_mark();
         Self { victim, survivor }

@@ -40,7 +40,7 @@ fn meet(end: End) {
     let stream = socket_of_peer();
     nix::unistd::dup2_stdin(std::fs::File::open("/dev/null").expect("nothing to read"))
         .expect("another standard input");
-    let options = Options::new().capacity(4).wait(Wait::Sleep).name("victim");
+    let options = Options::new().capacity(4).wait(Wait::Sleep).force_membarrier().name("victim");
     mark();
     let met = end.connect::<8>(stream, &options);
     mark();
@@ -66,7 +66,7 @@ fn act<const WORDS: usize>(end: End, capacity: usize, progress: &Progress, forev
     let stream = socket_of_peer();
     nix::unistd::dup2_stdin(std::fs::File::open("/dev/null").expect("nothing to read"))
         .expect("another standard input");
-    let options = Options::new().capacity(capacity).wait(Wait::Sleep).name("victim");
+    let options = Options::new().capacity(capacity).wait(Wait::Sleep).force_membarrier().name("victim");
     let halves = end.connect::<WORDS>(stream, &options).expect("a peer");
     let (next, due) = (end.first_number(), end.opposite().first_number());
     let batch = Vec::with_capacity(256);

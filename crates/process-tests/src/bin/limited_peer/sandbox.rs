@@ -17,7 +17,7 @@ const MANY: u64 = 200;
 /// Denies `call`, or several with a `+` in between, with `errno`, `before` or `after` connecting as `kind`, and says how it went.
 pub(crate) fn run(kind: &str, when: &str, call: &str, errno: &str) {
     let stream = socket_of_peer();
-    let options = Options::new().capacity(8).wait(Wait::Sleep);
+    let options = Options::new().capacity(8).wait(Wait::Sleep).force_membarrier();
     let errno = if errno == "EPERM" { libc::EPERM } else { libc::ENOSYS };
     let deny = || call.split('+').for_each(|call| fail(number(call), Calls::All, errno));
     if when == "before" {
