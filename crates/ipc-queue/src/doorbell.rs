@@ -69,6 +69,8 @@ pub(crate) enum Rung {
 pub(crate) struct Seen {
     /// There is something to read, or the end.
     pub(crate) readable: bool,
+    /// The end is there, or may be: perhaps behind something to read.
+    pub(crate) ending: bool,
     /// The process that did the handshake is dead.
     pub(crate) died: bool,
     /// The descriptor that ends a wait is readable.
@@ -94,7 +96,7 @@ pub(crate) fn nap(at_most: Option<Duration>) {
 fn wait_blindly(errno: Errno, with_stop: bool, at_most: Option<Duration>) -> Seen {
     nap(at_most);
     // A lack of memory passes.
-    Seen { readable: true, died: false, stopped: with_stop && errno != Errno::NOMEM }
+    Seen { readable: true, ending: true, died: false, stopped: with_stop && errno != Errno::NOMEM }
 }
 
 /// The sockets of one ring: the peer rings at `inbox`, this side at `outbox`, or at `inbox` too.
@@ -214,30 +216,39 @@ impl Doorbell {
     ) -> Seen {
         let timeout = at_most.and_then(|time| Timespec::try_from(time).ok());
         let socket = self.inbox();
-        // What is not there stands as the socket with no events asked for, and its hang-up is not taken for another's.
+        // What is not there stands as the socket with no events asked for, and its hang-up is not taken for another's; at the end of the
+        // list it is left out, since each costs time at every sleep.
         let watch = |fd: Option<BorrowedFd<'_>>| fd.map_or(PollFlags::empty(), |_| PollFlags::IN);
+        let count = if stop.is_some() { 3 } else { 1 + usize::from(pidfd.is_some()) };
         let mut fds = [
-            PollFd::from_borrowed_fd(socket, PollFlags::IN),
+            PollFd::from_borrowed_fd(socket, PollFlags::IN | PollFlags::RDHUP),
             PollFd::from_borrowed_fd(pidfd.unwrap_or(socket), watch(pidfd)),
             PollFd::from_borrowed_fd(stop.unwrap_or(socket), watch(stop)),
         ];
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll(&mut fds[..count], timeout.as_ref()) {
             Ok(_) => {}
             // A reason to look, as any other.
             Err(Errno::INTR) => return Seen::default(),
             Err(errno) => return wait_blindly(errno, stop.is_some(), at_most),
         }
+        let ending = !(fds[0].revents() - PollFlags::IN).is_empty();
         let [readable, died, stopped] = fds.map(|fd| !fd.revents().is_empty());
-        Seen { readable, died: died && pidfd.is_some(), stopped: stopped && stop.is_some() }
+        Seen { readable, ending, died: died && pidfd.is_some(), stopped: stopped && stop.is_some() }
     }
 
-    /// Takes what lies in the socket, up to a bound.
-    pub(crate) fn take(&mut self) -> Result<(), Corrupt> {
+    /// Takes what lies in the socket, up to a bound. Unless it may be `ending`, a read that leaves room has taken everything, and no other
+    /// is made to hear so.
+    pub(crate) fn take(&mut self, ending: bool) -> Result<(), Corrupt> {
         let mut buffer = [0; MESSAGE * MESSAGES_A_READ];
         for _ in 0..READS {
             // None is wanted: whatever comes with a bell is closed.
             match fdpass::try_recv_fds(&self.inbox, &mut buffer, 0) {
-                Ok(received) => self.parse(&buffer[..received.len])?,
+                Ok(received) => {
+                    self.parse(&buffer[..received.len])?;
+                    if !ending && received.len < buffer.len() {
+                        return Ok(());
+                    }
+                }
                 Err(fdpass::Error::WouldBlock) => return Ok(()),
                 // JUDGE control: a bell carries no descriptors.
                 Err(fdpass::Error::Surplus { .. }) => return Err(Corrupt::Descriptors),

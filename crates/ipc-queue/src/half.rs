@@ -230,7 +230,7 @@ impl<S: HalfSide> Half<S> {
     fn ask(&mut self, at_most: Option<Duration>, stop: Option<BorrowedFd<'_>>) -> Result<Seen, Unready> {
         let seen = self.doorbell.wait(self.end.memory().connection().pidfd(), stop, at_most);
         if seen.readable {
-            self.take_bells()?;
+            self.take_bells(seen.ending)?;
         }
         if seen.died && self.ended.is_none() {
             self.conclude(Unready::Disconnected).map(drop).or_else(not_yet)?;
@@ -238,8 +238,8 @@ impl<S: HalfSide> Half<S> {
         Ok(seen)
     }
 
-    fn take_bells(&mut self) -> Result<(), Unready> {
-        self.doorbell.take().map_err(|corrupt| self.give_up(corrupt))?;
+    fn take_bells(&mut self, ending: bool) -> Result<(), Unready> {
+        self.doorbell.take(ending).map_err(|corrupt| self.give_up(corrupt))?;
         if self.doorbell.hung_up() && self.ended.is_none() {
             self.conclude(Unready::Disconnected).map(drop).or_else(not_yet)?;
         }
@@ -312,7 +312,7 @@ impl<S: HalfSide> Half<S> {
 
     pub(crate) fn take_control(&mut self) -> Result<Option<ControlMessage>, Unready> {
         self.check_guard()?;
-        self.take_bells()?;
+        self.take_bells(true)?;
         match (self.doorbell.take_control(), self.ended) {
             (None, Some(ended)) => Err(ended),
             (message, _) => Ok(message),

@@ -13,7 +13,7 @@ pub enum Wait {
     Adaptive,
     /// Looks for ever and never sleeps: the shortest latency, for one whole core.
     Spin,
-    /// Sleeps at once: the least CPU. At both ends each publish then has a fence, some 5 ns, and going to sleep interrupts nobody.
+    /// Sleeps at once: the least CPU. At both ends each publish then has a fence, and falling asleep does not interrupt the peer.
     Sleep,
 }
 

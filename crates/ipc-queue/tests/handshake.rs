@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ipc_queue::{Consumer, Error, Options, Producer, Reason, Refused, Role, duplex};
+use ipc_queue::{Consumer, Error, Options, Producer, Reason, Refused, Role, Support, Wait, duplex};
 use rig::{ACCEPT, Kind, Offer, SIZE, TMPFS, alone, frame, memfd, offer, pair, read_frame, real, seals, send};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -380,6 +380,21 @@ fn a_schema_that_one_side_leaves_out_is_not_checked() {
             accepts(kind, rig::options().schema(ours), |offer| offer.hello.schema = theirs);
             alone.assert_nothing_left(theirs);
         }
+    }
+}
+
+#[test]
+fn who_sleeps_at_once_does_not_ask_for_membarrier() {
+    let _alone = alone("who_sleeps_at_once_does_not_ask_for_membarrier");
+    let can = Support::probe().membarrier;
+    for (wait, asks) in [(Wait::Adaptive, can), (Wait::Spin, can), (Wait::Sleep, false)] {
+        let (stream, theirs) = pair();
+        let meeting = real(Kind::Producer, theirs, rig::options().wait(wait));
+        let hello = read_frame(&stream);
+        let features = u32::from_ne_bytes(hello.body[4..8].try_into().unwrap());
+        assert_eq!(features, u32::from(asks), "{wait:?}");
+        drop(stream);
+        assert!(meeting.join().unwrap().is_err());
     }
 }
 

@@ -111,7 +111,7 @@ fn attach(theirs: &UnixStream, model: &mut Model, bytes: &[u8]) -> UnixStream {
 /// Takes everything and compares. `false`: the peer broke a rule.
 fn take(doorbell: &mut Doorbell, model: &mut Model) -> bool {
     // More often than the bound on one call needs for what an input can hold.
-    let result = (0..4).try_for_each(|_| doorbell.take());
+    let result = (0..4).try_for_each(|_| doorbell.take(true));
     model.reached.extend(result.err().map(|rule| format!("corrupt: {}", name_of(rule))));
     match (result, model.corrupt) {
         // Bytes before and with a descriptor may come in one read, so which rule shows first is open.
