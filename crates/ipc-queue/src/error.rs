@@ -178,7 +178,7 @@ impl fmt::Display for Corrupt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
-    /// There is nothing now; there may be later.
+    /// There is nothing now; there may be later. Also as long as the system has no memory for a bell that the peer waits for.
     Empty,
     /// The peer said that no more will come, and everything it published has been delivered.
     Finished,
@@ -222,7 +222,7 @@ impl std::error::Error for RecvError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum XmitErrorKind {
-    /// The ring is full now; there may be room later.
+    /// The ring is full now; there may be room later. Also as long as the system has no memory for a bell that the peer waits for.
     Full,
     /// This side has said that no more will come (`finish`).
     Closed,

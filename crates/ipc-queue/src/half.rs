@@ -25,7 +25,7 @@ use crate::{
     wait::Bursts,
 };
 
-/// How often a bell that the system had no memory for is tried before it is left to the next publish.
+/// How often a bell that the system had no memory for is tried before it is left to the next look.
 const BELL_TRIES: u32 = 8;
 
 #[derive(Debug)]

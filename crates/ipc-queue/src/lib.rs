@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "loom compiles the ring and the waiting only"))]
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_endian = "little",
+    target_pointer_width = "64"
+)))]
 compile_error!(
     "ipc-queue works on Linux on x86_64 and aarch64 only: the memory it maps must allow atomic loads when read-only"
 );

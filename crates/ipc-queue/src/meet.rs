@@ -144,15 +144,19 @@ impl Meeting {
     }
 
     fn run(&mut self, deadline: Option<Instant>, after: Duration) -> Result<(), Error> {
-        let mut looks_until = Instant::now() + LOOKING;
+        // A peer that is at it answers sooner than a sleeper wakes. Its Hello is looked for once, and what follows: who drips buys no more.
+        let mut looked_for = None;
+        let mut looks_until = Instant::now();
         loop {
+            let knows_the_peer = Some(self.handshake.peer().is_some());
             match self.step()? {
-                // A peer that is at it answers sooner than a sleeper wakes.
                 Step::Wait(_) if Instant::now() < looks_until => std::thread::yield_now(),
-                Step::Wait(interest) => {
-                    self.wait(interest, deadline, after)?;
-                    looks_until = Instant::now() + LOOKING;
+                Step::Wait(_) if looked_for != knows_the_peer => {
+                    looked_for = knows_the_peer;
+                    let until = Instant::now() + LOOKING;
+                    looks_until = deadline.map_or(until, |deadline| deadline.min(until));
                 }
+                Step::Wait(interest) => self.wait(interest, deadline, after)?,
                 Step::Done => return Ok(()),
             }
         }

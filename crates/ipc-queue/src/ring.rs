@@ -84,8 +84,8 @@ pub(crate) struct OutOfRange {
 ///
 /// # Invariants
 ///
-/// E1. `limit - position <= count`: `limit` is `position`, or `theirs + slack` where `theirs` has passed the judge; nothing passes
-///     `limit`.
+/// E1. `limit - position <= count`: `limit` is `position`, or `theirs + slack` where `theirs` has passed the judge; `position` never
+///     passes `theirs + slack`.
 /// E2. `position - debt` is what the other end was last told, bell included. While `debt` is not 0, `limit` is `position`: who has slots
 ///     to work on owes nothing.
 #[derive(Debug)]
@@ -192,6 +192,10 @@ impl<M: Memory, S: Side> End<M, S> {
     /// Moves over `n` slots without telling the other end. Nothing is available until `pay`.
     #[inline(always)]
     pub(crate) fn withhold(&mut self, n: u64) {
+        debug_assert!(
+            n <= self.theirs.wrapping_add(S::slack(self.count)).wrapping_sub(self.position),
+            "nothing is there"
+        );
         self.position = self.position.wrapping_add(n);
         self.owe(n);
     }
@@ -221,7 +225,7 @@ impl<M: Memory, S: Side> End<M, S> {
     /// other end may not learn of it, so the sleep must be short.
     pub(crate) fn announce(&mut self, n: u64) -> bool {
         let wake = self.position.wrapping_add(n).wrapping_sub(S::slack(self.count));
-        // PAIR wake: see `publish`. Never cleared: once passed, it cannot match again.
+        // PAIR wake: see `tell`. Never cleared: once passed, it cannot match again.
         self.memory.own(S::MY_WAKE).store(wake, Relaxed);
         self.barrier.sleeper()
     }

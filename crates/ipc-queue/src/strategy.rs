@@ -1,4 +1,4 @@
-//! The constants of waiting, in one place.
+//! The constants of waiting that a benchmark varies.
 #![cfg_attr(
     not(feature = "testing"),
     allow(unreachable_pub, reason = "only the benchmarks have constants of their own")
@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use crate::Wait;
 
-/// The constants of waiting.
-///
-/// `cargo bench -p ipc-bench --bench waiting` measures each of them against the others' values.
+/// The constants of waiting. `cargo bench -p ipc-bench --bench waiting` measures what each is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strategy {
     /// How long `Wait::Adaptive` looks before it sleeps.

@@ -65,7 +65,7 @@ fn who_owes_a_bell_does_not_sleep_as_long_as_who_waits_for_it() {
         }
         NO_MEMORY.store(true, SeqCst);
         let receiving = scope.spawn(|| (0..5).for_each(|n| assert_eq!(consumer.pop_timeout(LONG), Ok(n))));
-        // Takes four, cannot ring, and waits for the fifth. Each look at the ring tries the bell again.
+        // Takes one and cannot ring for it. Each look at the ring tries the bell again, before anything more is taken.
         let tried = REFUSED.load(SeqCst);
         while REFUSED.load(SeqCst) < tried + 1000 {
             assert!(!receiving.is_finished(), "the bell was given up, or the fifth came without it");

@@ -37,22 +37,35 @@ pub fn far<const N: usize>(
     sender: &mut impl Sender<N>,
     receiver: &mut impl Receiver<N>,
 ) -> Values {
-    let mut sink = Sink::default();
     let once = |message: &Words<N>| if lends { number(message) } else { number_of_copy(message) };
+    // Each with a loop of its own, in which nothing is asked that is known before.
+    match (way, drive) {
+        (Way::Single, Drive::Spin) => {
+            take(sender, |sink| receiver.try_receive(|message| sink.take(number(message))).map(drop));
+        }
+        (Way::Single, _) => take(sender, |sink| receiver.receive(|message| sink.take(number(message)))),
+        (Way::Batches(most), _) => {
+            take(sender, |sink| receiver.try_receive_batch(most, |message| sink.take(number(message))).map(drop));
+        }
+        (Way::ReadOnce, Drive::Spin) => {
+            take(sender, |sink| receiver.try_receive(|message| sink.take(once(message))).map(drop));
+        }
+        (Way::ReadOnce, _) => take(sender, |sink| receiver.receive(|message| sink.take(once(message)))),
+        (Way::FirstWord, _) => take(sender, |sink| receiver.try_receive(|message| sink.take(message[0])).map(drop)),
+    }
+    Values::new()
+}
+
+/// Receives by `receive` until the near end says that it stops, and answers when it asks.
+#[inline(never)]
+fn take<const N: usize>(sender: &mut impl Sender<N>, mut receive: impl FnMut(&mut Sink) -> Result<(), Gone>) {
+    let mut sink = Sink::default();
     loop {
-        let taken = match (way, drive) {
-            (Way::Single, Drive::Spin) => receiver.try_receive(|message| sink.take(number(message))).map(drop),
-            (Way::Single, _) => receiver.receive(|message| sink.take(number(message))),
-            (Way::Batches(most), _) => receiver.try_receive_batch(most, |message| sink.take(number(message))).map(drop),
-            (Way::ReadOnce, Drive::Spin) => receiver.try_receive(|message| sink.take(once(message))).map(drop),
-            (Way::ReadOnce, _) => receiver.receive(|message| sink.take(once(message))),
-            (Way::FirstWord, _) => receiver.try_receive(|message| sink.take(message[0])).map(drop),
-        };
-        taken.expect("the near end says when it stops");
+        receive(&mut sink).expect("the near end says when it stops");
         match std::mem::take(&mut sink.wanted) {
             Wanted::Nothing => {}
             Wanted::Answer => sender.send(fill(ANSWER)).expect("the near end is there"),
-            Wanted::Stop => return Values::new(),
+            Wanted::Stop => return,
         }
     }
 }

@@ -14,7 +14,8 @@ macro_rules! impl_accessors {
                 self.half.capacity()
             }
 
-            /// How the blocking forms wait, as was chosen when the connection was made.
+            /// How the blocking forms wait, as was chosen when the connection was made: for what is built on a half.
+            #[doc(hidden)]
             pub fn waits(&self) -> crate::Wait {
                 self.half.waits()
             }

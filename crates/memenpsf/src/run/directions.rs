@@ -12,8 +12,17 @@ use super::{
 };
 use crate::{Element, RecvError, RecvHalf, XmitErrorKind, XmitHalf};
 
-/// The most elements that are moved before the other side learns of them.
-const BATCH: usize = 64;
+/// The most elements that are moved before the other side learns of them: of large ones few, so that it need not wait for long.
+const fn batch<T>() -> usize {
+    let n = (16 << 10) / size_of::<T>();
+    if n > 64 {
+        64
+    } else if n == 0 {
+        1
+    } else {
+        n
+    }
+}
 
 /// How one direction went: elements moved, why it ended, and the one in hand.
 pub(super) struct Moved<T> {
@@ -57,7 +66,7 @@ fn transmit_batch<T: Element>(
         Ok(room) => room,
         Err(error) => return Err((error.kind, first)),
     };
-    let mut batch = match xmit.reserve(room.min(BATCH)) {
+    let mut batch = match xmit.reserve(room.min(batch::<T>())) {
         Ok(batch) => batch,
         Err(error) => return Err((error.kind, first)),
     };
@@ -101,7 +110,7 @@ fn receive_batch<T: Element>(
     sender: &Sender<T>,
     count: &mut u64,
 ) -> Result<Option<T>, RecvError> {
-    for value in recv.consumer.drain()?.take(BATCH) {
+    for value in recv.consumer.drain()?.take(batch::<T>()) {
         if let Err(refused) = sender.try_send(value) {
             return Ok(Some(refused.into_inner()));
         }
