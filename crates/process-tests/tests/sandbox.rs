@@ -132,14 +132,17 @@ fn a_call_denied_before_connecting_is_done_without_or_named_and_the_peer_told_at
 fn a_call_denied_after_connecting_loses_no_message_or_ends_both_sides() {
     let _watchdog = Watchdog::new("a sandbox after", Duration::from_secs(100));
     for (call, _) in CALLS {
+        let mut ended = 0;
         for ((errno, ..), ends) in ERRORS.into_iter().flat_map(|error| ENDS.map(|ends| (error, ends))) {
             let (here, there) = run(ends, "after", call, errno);
-            if is_denied_after(call) {
-                let ended = |text: &str| text.ends_with(": the peer is gone");
-                assert!(ended(&here) && ended(&there), "{ends:?}, {call}, {errno}: {here}; {there}");
+            let gone = |text: &str| text.ends_with(": the peer is gone");
+            if is_denied_after(call) && gone(&here) && gone(&there) {
+                ended += 1;
             } else {
+                // Two that always find the other's answer while they go to sleep never need a bell.
                 assert_eq!((here.as_str(), there.as_str()), (ALL, ALL), "{ends:?}, {call}, {errno}");
             }
         }
+        assert_eq!(ended > 0, is_denied_after(call), "{call}: {ended} ended");
     }
 }
