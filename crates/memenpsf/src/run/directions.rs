@@ -13,15 +13,8 @@ use super::{
 use crate::{Element, RecvError, RecvHalf, XmitErrorKind, XmitHalf};
 
 /// The most elements that are moved before the other side learns of them: of large ones few, so that it need not wait for long.
-const fn batch<T>() -> usize {
-    let n = (16 << 10) / size_of::<T>();
-    if n > 64 {
-        64
-    } else if n == 0 {
-        1
-    } else {
-        n
-    }
+fn batch<T>() -> usize {
+    ((16 << 10) / size_of::<T>()).clamp(1, 64)
 }
 
 /// How one direction went: elements moved, why it ended, and the one in hand.
