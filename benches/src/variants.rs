@@ -22,23 +22,24 @@ const S: Strategy = Strategy::DEFAULT;
 pub const FULL: Variant = Variant { name: "nothing", wait: None, strategy: S, fence: false };
 
 /// What ships, and then everything that differs from it in one thing.
-pub const VARIANTS: [Variant; 23] = [
+pub const VARIANTS: [Variant; 24] = [
     FULL,
     with("consumer's pause: none", Strategy { consumer_pause: (0, 0), ..S }),
-    with("consumer's pause: 1, no doubling", Strategy { consumer_pause: (1, 1), ..S }),
-    with("consumer's pause: 32, no doubling", Strategy { consumer_pause: (32, 32), ..S }),
-    with("consumer's pause: up to 8", Strategy { consumer_pause: (1, 8), ..S }),
-    with("consumer's pause: up to 64", Strategy { consumer_pause: (1, 64), ..S }),
+    with("consumer's pause: always 1", Strategy { consumer_pause: (1, 1), ..S }),
+    with("consumer's pause: always 32", Strategy { consumer_pause: (32, 32), ..S }),
+    with("consumer's pause: from 1", Strategy { consumer_pause: (1, 32), ..S }),
+    with("consumer's pause: up to 8", Strategy { consumer_pause: (0, 8), ..S }),
+    with("consumer's pause: up to 64", Strategy { consumer_pause: (0, 64), ..S }),
     with("producer's pause: none", Strategy { producer_pause: 0, ..S }),
     with("producer's pause: 1", Strategy { producer_pause: 1, ..S }),
     with("producer's pause: 4", Strategy { producer_pause: 4, ..S }),
     with("producer's pause: 64", Strategy { producer_pause: 64, ..S }),
     with("no yield", Strategy { yields: false, ..S }),
-    with("bursts: always 16", Strategy { burst: (16, 16), ..S }),
-    with("bursts: always 128", Strategy { burst: (128, 128), ..S }),
-    with("bursts: 1 to 128", Strategy { burst: (1, 128), ..S }),
-    with("bursts: 4 to 128", Strategy { burst: (4, 128), ..S }),
+    with("bursts: always 64", Strategy { burst: (64, 64), ..S }),
+    with("bursts: always 512", Strategy { burst: (512, 512), ..S }),
     with("bursts: 16 to 512", Strategy { burst: (16, 512), ..S }),
+    with("bursts: 32 to 512", Strategy { burst: (32, 512), ..S }),
+    with("bursts: 64 to 2048", Strategy { burst: (64, 2048), ..S }),
     with("looking: 10 µs", Strategy { looking: Duration::from_micros(10), ..S }),
     with("looking: 25 µs", Strategy { looking: Duration::from_micros(25), ..S }),
     with("looking: 200 µs", Strategy { looking: Duration::from_micros(200), ..S }),

@@ -1,6 +1,6 @@
 //! The operations, each on a new connection whose two ends are in one thread.
 //!
-//! None of them pauses longer than the shortest pause, one PAUSE instruction: how long the others are is measured when
+//! None of them pauses longer than the shortest pause, which is none: how long the others are is measured when
 //! the process starts, so a push into a full ring has no count that could be recorded. None of them rings, sleeps or asks
 //! the socket: an empty ring does so at every thousandth look.
 

@@ -108,6 +108,12 @@ impl<S: HalfSide> Half<S> {
         !self.is_whole() && self.connection().state() == State::Forked
     }
 
+    /// Whether it knows of slots to work on.
+    #[inline(always)]
+    pub(crate) fn has_available(&self) -> bool {
+        self.end.available() > 0
+    }
+
     /// Slots to work on, without waiting: the start of every operation that never waits. It looks only if those that it knows of
     /// are fewer than `wanted`, which is at least 1. After a fruitless look it pauses.
     #[inline(always)]
@@ -116,7 +122,7 @@ impl<S: HalfSide> Half<S> {
         if available >= wanted && self.end.memory().is_whole() {
             return Ok(available);
         }
-        self.ready_slow(1)
+        self.look_and_rest(1)
     }
 
     /// As `ready`, where fewer than `n` are of no use.
@@ -126,12 +132,36 @@ impl<S: HalfSide> Half<S> {
         if available >= n && self.end.memory().is_whole() {
             return Ok(available);
         }
-        self.ready_slow(n)
+        self.look_and_rest(n)
     }
 
+    #[inline(always)]
+    fn look_and_rest(&mut self, least: u64) -> Result<u64, Unready> {
+        match self.glance_and_rest(least) {
+            Some(available) => Ok(available),
+            None => self.look_closely_and_rest(least),
+        }
+    }
+
+    /// `None` leaves it all to `look_closely_and_rest`. A function that calls no other: it needs no stack.
     #[inline(never)]
-    fn ready_slow(&mut self, least: u64) -> Result<u64, Unready> {
-        let available = self.look(least)?;
+    fn glance_and_rest(&mut self, least: u64) -> Option<u64> {
+        let available = self.glance(least)?;
+        if available < least {
+            let fruitless = self.fruitless + 1;
+            if fruitless >= self.wait.strategy().looks_a_question {
+                return None;
+            }
+            self.fruitless = fruitless;
+            self.pause.rest();
+        }
+        Some(available)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_closely_and_rest(&mut self, least: u64) -> Result<u64, Unready> {
+        let available = self.look_closely(least)?;
         if available < least {
             self.rest()?;
         }
@@ -140,8 +170,33 @@ impl<S: HalfSide> Half<S> {
 
     /// Looks once, at memory only. With `Ok` of less than `wanted` there may be more later, or the peer is gone and this is the
     /// remainder.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&mut self, wanted: u64) -> Result<u64, Unready> {
+        match self.glance(wanted) {
+            Some(available) => Ok(available),
+            None => self.look_closely(wanted),
+        }
+    }
+
+    /// `look` where nothing is out of the ordinary. `None`: something is.
+    #[inline(always)]
+    fn glance(&mut self, wanted: u64) -> Option<u64> {
+        if !self.is_whole() || self.owes() || self.ended.is_some() {
+            return None;
+        }
+        let available = self.end.look().ok()?;
+        if available >= wanted {
+            self.fruitless = 0;
+            self.pause.adapt(available);
+            return Some(available);
+        }
+        (S::peer_finished(&self.end) == Ok(false)).then_some(available)
+    }
+
+    /// `look` with all that can have happened.
+    #[cold]
+    #[inline(never)]
+    fn look_closely(&mut self, wanted: u64) -> Result<u64, Unready> {
         self.check_guard()?;
         if self.end.owes() {
             // A drain that was forgotten, or a bell that the system had no memory for.
@@ -154,12 +209,7 @@ impl<S: HalfSide> Half<S> {
             return self.remainder();
         }
         let available = self.end.look().map_err(|seen| self.give_up(S::corrupt(seen, self.end.count())))?;
-        if available >= wanted {
-            self.fruitless = 0;
-            self.pause.adapt(available);
-            return Ok(available);
-        }
-        if S::peer_finished(&self.end).map_err(|corrupt| self.give_up(corrupt))? {
+        if available < wanted && S::peer_finished(&self.end).map_err(|corrupt| self.give_up(corrupt))? {
             return self.conclude(Unready::Finished);
         }
         Ok(available)

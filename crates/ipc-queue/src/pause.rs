@@ -12,8 +12,8 @@ const TIMED: u32 = 32;
 /// The pause after a fruitless look.
 ///
 /// It stops a consumer in full flow from tearing the line away from the producer at every message: a pause that was followed by
-/// two or more new messages was too short and doubles, one that was followed by a single one goes back to the shortest. So a ping-pong
-/// pays nothing.
+/// two or more new messages was too short and doubles, one that was followed by a single one goes back to the shortest, which is none.
+/// So a ping-pong pays nothing.
 #[derive(Debug)]
 pub(crate) struct Pause {
     length: u32,
@@ -53,7 +53,7 @@ impl Pause {
     pub(crate) fn adapt(&mut self, n: u64) {
         if self.paused {
             self.paused = false;
-            self.length = if n > 1 { (self.length * 2).min(self.longest) } else { self.shortest };
+            self.length = if n > 1 { (self.length * 2).max(1).min(self.longest) } else { self.shortest };
         }
     }
 }

@@ -132,6 +132,7 @@ impl<T: Element> Producer<T> {
     /// # Errors
     ///
     /// As [`push`](Self::push); [`XmitErrorKind::TooLong`] for more than the ring holds.
+    #[inline]
     pub fn reserve(&mut self, n: usize) -> Result<Reservation<'_, T>, XmitError<()>> {
         let capacity = self.capacity();
         if n > capacity {
@@ -197,6 +198,9 @@ impl<T: Element> Producer<T> {
     fn fill_and_publish(&mut self, value: &T) {
         self.slots.fill(self.half.position(), value);
         self.half.publish(1);
+        if OwnSlots::<T>::PREFETCHES && self.half.has_available() {
+            self.slots.prefetch(self.half.position());
+        }
     }
 
     #[cold]

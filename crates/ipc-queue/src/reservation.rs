@@ -30,6 +30,7 @@ impl<T: Element> Reservation<'_, T> {
     /// # Panics
     ///
     /// In a forked child.
+    #[inline]
     pub fn as_mut_slices(&mut self) -> (&mut [T], &mut [T]) {
         assert!(!self.producer.half.is_forked(), "a forked child does not have the memory of this reservation");
         let position = self.producer.half.position();
@@ -41,6 +42,7 @@ impl<T: Element> Reservation<'_, T> {
     /// # Panics
     ///
     /// In a forked child.
+    #[inline]
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         let (first, second) = self.as_mut_slices();
         first.iter_mut().chain(second)
@@ -51,6 +53,7 @@ impl<T: Element> Reservation<'_, T> {
     /// # Panics
     ///
     /// If `k` is more than were reserved.
+    #[inline]
     pub fn commit(self, k: usize) {
         assert!(k <= self.n, "{k} elements committed, {} reserved", self.n);
         // Also where the other half has found meanwhile that the peer broke the format: `published` counts them.

@@ -74,6 +74,19 @@ impl<T: Element> OwnSlots<T> {
         unsafe { slot.copy_from_nonoverlapping(value, 1) };
     }
 
+    /// Whether fetching the next slot makes the next `fill` faster: smaller ones come by themselves, and larger ones are copied by whole
+    /// lines that need not be fetched.
+    pub(crate) const PREFETCHES: bool = size_of::<T>() >= 1024 && size_of::<T>() < 4096;
+
+    /// Fetches the first lines of a free slot for writing: its last reader has them, and `fill` would wait for each.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, position: u64) {
+        let slot = self.0.at(position).cast::<u8>().as_ptr();
+        for offset in (0..1024).step_by(LINE) {
+            prefetch_for_writing(slot.wrapping_add(offset));
+        }
+    }
+
     /// Fills as many slots from `position` on as there are values: at most the ring.
     #[inline]
     pub(crate) fn fill_run(&mut self, position: u64, values: &[T]) {
@@ -95,6 +108,23 @@ impl<T: Element> OwnSlots<T> {
         // SAFETY: as above; `n - before` slots from the start do not reach `position`, because `n` is at most the ring.
         let second = unsafe { std::slice::from_raw_parts_mut(second.as_ptr(), n - before) };
         (first, second)
+    }
+}
+
+/// Bytes of a cache line: where lines are longer, some are asked for twice.
+const LINE: usize = 64;
+
+#[inline(always)]
+fn prefetch_for_writing(address: *const u8) {
+    // SAFETY: a hint, which touches no memory as far as the program can see, whatever the address.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
 }
 

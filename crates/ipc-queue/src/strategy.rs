@@ -29,9 +29,9 @@ impl Strategy {
     /// What ships.
     pub const DEFAULT: Self = Self {
         looking: Duration::from_micros(50),
-        burst: (16, 128),
+        burst: (64, 512),
         yields: true,
-        consumer_pause: (1, 32),
+        consumer_pause: (0, 32),
         producer_pause: 16,
         looks_a_question: 1000,
     };
