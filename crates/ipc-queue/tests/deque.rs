@@ -1,7 +1,13 @@
 //! A ring is a queue of bounded length: every sequence of operations does what it would do with a `VecDeque`.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
-use std::{collections::VecDeque, os::unix::net::UnixStream, thread, time::Duration};
+use std::{
+    collections::VecDeque,
+    os::unix::net::UnixStream,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    thread,
+    time::Duration,
+};
 
 use ipc_queue::{Consumer, Element, Options, Producer, RecvError, XmitError, XmitErrorKind};
 use proptest::prelude::*;
@@ -26,6 +32,8 @@ enum Operation {
     PopAll,
     Drain(usize),
     DrainAndForget(usize),
+    /// Takes each by `for_each`, until the caller's code panics at the one of that number, if there are as many; 0 is never.
+    DrainEach(usize),
     Peek {
         consume: usize,
     },
@@ -52,6 +60,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         1 => Just(PopAll),
         2 => length.clone().prop_map(Drain),
         1 => length.clone().prop_map(DrainAndForget),
+        2 => length.clone().prop_map(DrainEach),
         2 => length.clone().prop_map(|consume| Peek { consume }),
         1 => length.prop_map(WaitFor),
         1 => Just(ArmAndDisarm),
@@ -243,6 +252,20 @@ impl<T: Element> Rig<T> {
                 self.expect_taken(n, result);
                 self.held = taken;
             }
+            DrainEach(n) => {
+                let mut values = Vec::new();
+                let result = consumer.drain().map(|drain| {
+                    let take = |value| {
+                        values.push(value);
+                        if values.len() == n {
+                            // As a panic, but silent.
+                            resume_unwind(Box::new(()));
+                        }
+                    };
+                    let _ = catch_unwind(AssertUnwindSafe(|| drain.for_each(take)));
+                });
+                self.expect_taken(if n == 0 { usize::MAX } else { n }, result.map(|()| values));
+            }
             Peek { consume } => {
                 let result = consumer.peek().map(|peek| {
                     assert_eq!(peek.len(), self.model.len());
@@ -311,6 +334,39 @@ proptest! {
     ) {
         compare::<[u8; 700]>(capacity, start, &operations);
     }
+}
+
+/// Long runs are taken in several pieces.
+#[test]
+fn every_way_to_take_a_long_run_takes_all_of_it_in_order() {
+    let capacity = 16;
+    for take in [PopAll, PopSlice(16), PopSlice(11), Drain(16), DrainEach(0), DrainEach(7)] {
+        for start in [0, u64::MAX - 20] {
+            let operations = [PushSlice(16), Pop, take, PushSlice(9), take, PushSlice(3)];
+            compare::<[u8; 6000]>(capacity, start, &operations);
+        }
+    }
+}
+
+#[test]
+fn a_long_run_that_is_taken_makes_room_on_the_way() {
+    let mut rig = Rig::<[u64; 512]>::new(16, 0);
+    (0..16).for_each(|number| rig.producer.push([number; 512]).unwrap());
+    let (mut next, mut sent) = (0, 16);
+    rig.consumer.drain().unwrap().for_each(|value| {
+        assert_eq!(value, [next; 512]);
+        next += 1;
+        while rig.producer.push([sent; 512]).is_ok() {
+            sent += 1;
+        }
+    });
+    assert_eq!(next, 16, "what was there at first");
+    assert!(sent > 16, "no room before the end of the run");
+    rig.consumer.drain().unwrap().for_each(|value| {
+        assert_eq!(value, [next; 512]);
+        next += 1;
+    });
+    assert_eq!(next, sent);
 }
 
 #[test]

@@ -61,6 +61,7 @@ macro_rules! impl_xmit {
             /// # Errors
             ///
             /// As [`xmit`](Self::xmit); too long for more than the ring holds.
+            #[inline]
             pub fn reserve(&mut self, n: usize) -> Result<crate::Reservation<'_, T>, crate::XmitError<()>> {
                 self.$($producer).+.reserve(n)
             }
@@ -145,6 +146,16 @@ macro_rules! impl_recv {
             #[inline]
             pub fn recv_slice(&mut self, out: &mut Vec<T>) -> Result<usize, crate::RecvError> {
                 self.$($consumer).+.pop_all(out)
+            }
+
+            /// Receives what is there now one by one, at most one ring. What is not taken from the iterator comes again.
+            ///
+            /// # Errors
+            ///
+            /// As [`try_recv`](Self::try_recv).
+            #[inline]
+            pub fn drain(&mut self) -> Result<crate::Drain<'_, T>, crate::RecvError> {
+                self.$($consumer).+.drain()
             }
 
             /// Receives one element, waiting for it as long as it takes.

@@ -24,6 +24,9 @@ use crate::{
 /// hand them over by value, so their ends wait as an event loop does.
 const LARGE: usize = 512;
 
+/// Messages of fewer words than this are copied out many at a time, others one by one.
+const SMALL: usize = 4;
+
 pub struct Memenpsf;
 
 impl System for Memenpsf {
@@ -159,6 +162,7 @@ struct In<const N: usize> {
     recv: RecvHalf<Words<N>>,
     /// One message, if they are large.
     large: Vec<u64>,
+    /// Many messages, if they are small.
     batch: Vec<Words<N>>,
 }
 
@@ -193,13 +197,21 @@ where
     }
 
     #[inline]
-    fn try_receive_batch(&mut self, _: usize, read: impl FnMut(&Words<N>)) -> Result<usize, Gone> {
-        self.batch.clear();
-        if !received(self.recv.recv_slice(&mut self.batch).map(drop))? {
-            return Ok(0);
+    fn try_receive_batch(&mut self, _: usize, mut read: impl FnMut(&Words<N>)) -> Result<usize, Gone> {
+        if N < SMALL {
+            self.batch.clear();
+            received(self.recv.recv_slice(&mut self.batch).map(drop))?;
+            self.batch.iter().for_each(read);
+            return Ok(self.batch.len());
         }
-        self.batch.iter().for_each(read);
-        Ok(self.batch.len())
+        let mut n = 0;
+        received(self.recv.drain().map(|messages| {
+            messages.for_each(|message| {
+                read(&message);
+                n += 1;
+            });
+        }))?;
+        Ok(n)
     }
 }
 
