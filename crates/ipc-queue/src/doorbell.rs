@@ -15,11 +15,11 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::Shutdown,
+    net::{AddressFamily, Shutdown, SocketAddrAny, SocketType, sockopt},
     thread::{NanosleepRelativeResult, nanosleep},
 };
 
-use crate::Corrupt;
+use crate::{Corrupt, Error};
 
 /// Bytes of a message on the control channel: kind, tail, head.
 const MESSAGE: usize = 24;
@@ -309,4 +309,24 @@ impl Doorbell {
     pub(crate) fn hung_up(&self) -> bool {
         self.hung_up
     }
+}
+
+/// A Unix stream socket whose other end has no name: a service has one, and would take bells for a message of this process.
+pub(crate) fn check_end_of_pair(socket: impl AsFd) -> Result<(), Error> {
+    match peer_address(socket)? {
+        // An address without a name is its family, unix(7).
+        Some(address) if address.addr_len() as usize != size_of::<AddressFamily>() => Err(Error::NotAUnixStream),
+        _ => Ok(()),
+    }
+}
+
+/// The name at the other end of a connected Unix stream socket, whatever type the descriptor was given as.
+pub(crate) fn peer_address(stream: impl AsFd) -> Result<Option<SocketAddrAny>, Error> {
+    let stream = stream.as_fd();
+    let is_stream = sockopt::socket_domain(stream) == Ok(AddressFamily::UNIX)
+        && sockopt::socket_type(stream) == Ok(SocketType::STREAM);
+    if !is_stream {
+        return Err(Error::NotAUnixStream);
+    }
+    rustix::net::getpeername(stream).map_err(|_| Error::NotAUnixStream)
 }

@@ -49,6 +49,8 @@ mod handshake;
 #[cfg(not(loom))]
 mod meet;
 #[cfg(not(loom))]
+mod offer;
+#[cfg(not(loom))]
 mod options;
 #[cfg(not(loom))]
 mod pause;

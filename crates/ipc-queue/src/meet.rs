@@ -12,20 +12,20 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{AddressFamily, SocketAddrAny, SocketType, sockopt},
 };
 
 use crate::{
     Credentials, Error, Options, Reason, Refused, Role,
     barrier::{self, Barrier},
     connection::{About, Connection},
-    doorbell::{self, Doorbell},
+    doorbell::{self, Doorbell, check_end_of_pair, peer_address},
     frames::{
         Direction, FEATURE_MEMBARRIER, Frame, FrameHeader, HEADER, Hello, LONGEST_BODY, VERSION_MAX, VERSION_MIN,
     },
     guard::Guard,
     handshake::{Action, Handshake},
-    layout::{LAYOUT_VERSION, Word},
+    layout::LAYOUT_VERSION,
+    offer::Offer,
     segment::Segment,
 };
 
@@ -73,7 +73,7 @@ pub(crate) struct Meeting {
     stream: UnixStream,
     handshake: Handshake,
     ours: Hello,
-    guard: Guard,
+    guard: Option<Guard>,
     peer_credentials: Credentials,
     /// The rest of a frame that is on its way out.
     outgoing: Vec<u8>,
@@ -81,10 +81,9 @@ pub(crate) struct Meeting {
     attached: Vec<OwnedFd>,
     incoming: Vec<u8>,
     arrived: Strangers,
-    own: Option<Segment>,
+    /// Made before it is due where there was time. What was in the way is reported when it is due.
+    offer: Option<Result<Offer, Error>>,
     peer: Option<Segment>,
-    /// One end of a pair that this side made: what the peer rings there is heard here.
-    inbox: Option<UnixStream>,
     /// One end of the peer's pair, to ring there.
     outbox: Option<UnixStream>,
     pidfd: Option<OwnedFd>,
@@ -104,7 +103,6 @@ impl Meeting {
         // A consumer has no slots of its own.
         let slots = if direction == Direction::Consume { 0 } else { options.slot_count(size_of::<T>())? };
         peer_address(&stream)?;
-        let guard = Guard::new()?;
         let peer_credentials = fdpass::peer_credentials(&stream).map_err(Error::io("asking who the peer is"))?;
         stream.set_nonblocking(true).map_err(Error::io("making the stream nonblocking"))?;
         fdpass::keep_out_of_band_inline(&stream);
@@ -128,15 +126,14 @@ impl Meeting {
             handshake: Handshake::new(role, ours.clone(), options.max_segment),
             stream,
             ours,
-            guard,
+            guard: None,
             peer_credentials,
             outgoing: Vec::new(),
             attached: Vec::new(),
             incoming: Vec::new(),
             arrived: Strangers(Vec::new()),
-            own: None,
+            offer: None,
             peer: None,
-            inbox: None,
             outbox: None,
             pidfd: None,
             broken: None,
@@ -164,7 +161,8 @@ impl Meeting {
 
     /// What the peer has sent and nobody will read is given up without waiting for it.
     pub(crate) fn hang_up(&self) {
-        [Some(&self.stream), self.inbox.as_ref()].into_iter().flatten().for_each(fdpass::hang_up);
+        let inbox = self.offer.iter().flatten().find_map(|offer| offer.inbox.as_ref());
+        [Some(&self.stream), inbox].into_iter().flatten().for_each(fdpass::hang_up);
     }
 
     /// Goes on until it has to wait.
@@ -177,7 +175,7 @@ impl Meeting {
                 Action::Send(frame) if self.broken.is_none() => self.prepare(&frame)?,
                 // Nobody hears us any more; but what the peer said before may be the reason.
                 Action::Send(_) | Action::Receive => {
-                    if !self.receive()? {
+                    if !self.receive()? && !self.use_the_time()? {
                         return Ok(Step::Wait(PollFlags::IN));
                     }
                 }
@@ -202,41 +200,53 @@ impl Meeting {
         Ok(())
     }
 
+    /// Does one of the things that need not wait for the peer, while it is at it. `false`: nothing is left to do.
+    fn use_the_time(&mut self) -> Result<bool, Error> {
+        match &mut self.offer {
+            None if Offer::is_small(&self.ours) => self.offer = Some(Offer::make(&self.ours)),
+            _ if self.guard.is_none() => self.guard = Some(Guard::new()?),
+            Some(Ok(offer)) => return Ok(offer.make_present()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Lays a frame out for sending, a Hello with its descriptors.
     fn prepare(&mut self, frame: &Frame) -> Result<(), Error> {
-        if let Frame::Hello(_) = frame
-            && let Err(error) = self.attach()
-        {
-            // A server's client is waiting for the answer.
-            let errno = match &error {
-                Error::Io { source, .. } => source.raw_os_error().unwrap_or(0),
-                Error::Unsupported { .. } => Errno::NOSYS.raw_os_error(),
-                _ => Errno::FBIG.raw_os_error(),
-            };
-            let trouble = Frame::Reject(Refused::new(Reason::Trouble, errno as u64, 0u64));
-            if self.handshake.peer().is_some() {
-                let _ = fdpass::try_send_fds(&self.stream, &trouble.encode(), &[]);
-            }
-            return Err(error);
-        }
-        if let (Frame::Accept, Some(own), Some(theirs)) = (frame, &self.own, self.handshake.peer()) {
-            // Both positions of a ring start where its producer says. The peer looks only after it has this Accept.
-            own.start(Word::Head, Word::WakeTail, theirs.start);
+        match frame {
+            Frame::Hello(_) => self.attach()?,
+            Frame::Accept => self.get_ready()?,
+            Frame::Reject(_) => {}
         }
         self.outgoing = frame.encode();
         Ok(())
     }
 
     fn attach(&mut self) -> Result<(), Error> {
-        let (segment, fd) = Segment::create(self.ours.geometry(), &self.ours.name)?;
-        segment.start(Word::Tail, Word::WakeHead, self.ours.start);
-        self.own = Some(segment);
-        self.attached.push(fd);
-        if self.ours.direction == Direction::Both as u8 {
-            let (inbox, theirs) = UnixStream::pair().map_err(Error::io("making the second ring's sockets"))?;
-            fdpass::keep_out_of_band_inline(&inbox);
-            self.inbox = Some(inbox);
-            self.attached.push(theirs.into());
+        let ours = &self.ours;
+        match self.offer.take().unwrap_or_else(|| Offer::make(ours)) {
+            Ok(mut offer) => {
+                self.attached = std::mem::take(&mut offer.fds);
+                self.offer = Some(Ok(offer));
+                Ok(())
+            }
+            Err(error) => {
+                // A server's client is waiting for the answer.
+                if self.handshake.peer().is_some() {
+                    let _ = fdpass::try_send_fds(&self.stream, &trouble(&error).encode(), &[]);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Who accepts lacks nothing.
+    fn get_ready(&mut self) -> Result<(), Error> {
+        if self.guard.is_none() {
+            self.guard = Some(Guard::new()?);
+        }
+        if let (Some(Ok(offer)), Some(theirs)) = (&self.offer, self.handshake.peer()) {
+            offer.start(&self.ours, theirs);
         }
         Ok(())
     }
@@ -258,6 +268,7 @@ impl Meeting {
                     gone @ Error::Disconnected => {
                         self.outgoing.clear();
                         self.attached.clear();
+                        self.arrived.clear();
                         self.broken = Some(gone);
                         return Ok(true);
                     }
@@ -319,7 +330,7 @@ impl Meeting {
             }
             Err(refused) => self.handshake.refuse(refused),
         }
-        if self.handshake.action() != Action::Adopt {
+        if !self.handshake.adopts() {
             self.arrived.clear();
         }
         Ok(())
@@ -385,9 +396,11 @@ impl Meeting {
             let _ = fdpass::set_pass_pidfd(&self.stream, false);
         }
         let theirs = self.handshake.peer().cloned();
-        let (Some(theirs), Some(own), Some(peer)) = (theirs, self.own, self.peer) else {
+        let (Some(theirs), Some(Ok(mut offer)), Some(peer), Some(guard)) = (theirs, self.offer, self.peer, self.guard)
+        else {
             return Err(Error::Disconnected);
         };
+        offer.make_present();
         let both = self.ours.features & theirs.features & FEATURE_MEMBARRIER != 0;
         let barrier = if both { Barrier::Membarrier } else { Barrier::Fence };
         let about = About {
@@ -395,9 +408,9 @@ impl Meeting {
             peer_name: theirs.name.clone(),
             peer_credentials: self.peer_credentials,
         };
-        let connection = Connection::new(own, peer, self.guard, self.pidfd, about);
+        let connection = Connection::new(offer.segment, peer, guard, self.pidfd, about);
         let first = Doorbell::over(self.stream);
-        let second = self.inbox.zip(self.outbox).map(|(inbox, outbox)| Doorbell::between(inbox, outbox));
+        let second = offer.inbox.zip(self.outbox).map(|(inbox, outbox)| Doorbell::between(inbox, outbox));
         Ok(Met { connection, barrier, first, second, ours: self.ours, theirs })
     }
 }
@@ -417,6 +430,16 @@ impl Drop for Strangers {
     }
 }
 
+/// What the peer is told of an error of this side's own.
+fn trouble(error: &Error) -> Frame {
+    let errno = match error {
+        Error::Io { source, .. } => source.raw_os_error().unwrap_or(0),
+        Error::Unsupported { .. } => Errno::NOSYS.raw_os_error(),
+        _ => Errno::FBIG.raw_os_error(),
+    };
+    Frame::Reject(Refused::new(Reason::Trouble, errno as u64, 0u64))
+}
+
 enum Unread {
     NotYet,
     Refused(Refused),
@@ -431,24 +454,4 @@ fn failed(doing: &'static str, error: fdpass::Error) -> Error {
         BrokenPipe | ConnectionReset | UnexpectedEof => Error::Disconnected,
         _ => Error::io(doing)(error),
     }
-}
-
-/// A Unix stream socket whose other end has no name: a service has one, and would take bells for a message of this process.
-fn check_end_of_pair(socket: impl AsFd) -> Result<(), Error> {
-    match peer_address(socket)? {
-        // An address without a name is its family, unix(7).
-        Some(address) if address.addr_len() as usize != size_of::<AddressFamily>() => Err(Error::NotAUnixStream),
-        _ => Ok(()),
-    }
-}
-
-/// The name at the other end of a connected Unix stream socket, whatever type the descriptor was given as.
-fn peer_address(stream: impl AsFd) -> Result<Option<SocketAddrAny>, Error> {
-    let stream = stream.as_fd();
-    let is_stream = sockopt::socket_domain(stream) == Ok(AddressFamily::UNIX)
-        && sockopt::socket_type(stream) == Ok(SocketType::STREAM);
-    if !is_stream {
-        return Err(Error::NotAUnixStream);
-    }
-    rustix::net::getpeername(stream).map_err(|_| Error::NotAUnixStream)
 }

@@ -72,7 +72,7 @@ impl Options {
         self
     }
 
-    /// The largest segment in bytes, of either side: a larger one is refused before anything is allocated or mapped.
+    /// The largest segment in bytes, of either side: a larger one is neither made nor mapped.
     pub fn max_segment(mut self, bytes: u64) -> Self {
         self.max_segment = bytes;
         self

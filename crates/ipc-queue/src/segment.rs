@@ -64,18 +64,20 @@ impl Segment {
         let file = memfd()?;
         rustix::fs::ftruncate(&file, size).map_err(Error::io("sizing the segment"))?;
         write_zeros(&file, size).map_err(Error::io("allocating the segment's memory"))?;
+        write_header(&file, geometry, name).map_err(Error::io("writing the segment's header"))?;
         // S1: `size` is at least two pages.
         let map = MmapOptions::new()
             .len(usize::try_from(size).unwrap_or(usize::MAX))
             .map_raw(&file)
             .map_err(Error::io("mapping the segment"))?;
         map.advise(Advice::DontFork).map_err(Error::io("keeping the segment out of forked children"))?;
-        // So that no first touch faults; before Linux 5.14 each does.
-        let _ = map.advise(Advice::PopulateRead);
-        let segment = Self { map };
-        segment.write_header(geometry, name);
         // S2 and S4 hold from here on.
-        Ok((segment, seal(file)?))
+        Ok((Self { map }, seal(file)?))
+    }
+
+    /// Maps each page, so that no first touch faults; before Linux 5.14 each does.
+    pub(crate) fn make_present(&self) {
+        let _ = self.map.advise(Advice::PopulateRead);
     }
 
     /// Judges what the peer sent in its segment's place, and maps it if it is what it should be.
@@ -127,25 +129,6 @@ impl Segment {
     fn base(&self) -> NonNull<u8> {
         NonNull::new(self.map.as_mut_ptr()).expect("no mapping lies at address 0")
     }
-
-    fn write_header(&self, geometry: Geometry, name: &str) {
-        let mut header = Header {
-            magic: layout::SEGMENT_MAGIC,
-            layout_version: layout::LAYOUT_VERSION,
-            page: layout::PAGE as u16,
-            pid: std::process::id(),
-            slot_count: geometry.slot_count,
-            element_size: geometry.element_size,
-            element_align: geometry.element_align,
-            name_length: name.len() as u32,
-            name: [0; 256],
-        };
-        header.name[..name.len()].copy_from_slice(name.as_bytes());
-        let bytes = header.as_bytes();
-        let base = self.base().as_ptr();
-        // SAFETY: S1 and S2: 296 bytes at the start of a writable mapping; nobody else has the descriptor yet.
-        unsafe { base.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    }
 }
 
 /// A memfd, not executable where the kernel can say so (Linux 6.3).
@@ -167,6 +150,22 @@ fn write_zeros(file: &OwnedFd, size: u64) -> Result<(), Errno> {
         written += if more == 0 { return Err(Errno::NOSPC) } else { more as u64 };
     }
     Ok(())
+}
+
+fn write_header(file: &OwnedFd, geometry: Geometry, name: &str) -> Result<(), Errno> {
+    let mut header = Header {
+        magic: layout::SEGMENT_MAGIC,
+        layout_version: layout::LAYOUT_VERSION,
+        page: layout::PAGE as u16,
+        pid: std::process::id(),
+        slot_count: geometry.slot_count,
+        element_size: geometry.element_size,
+        element_align: geometry.element_align,
+        name_length: name.len() as u32,
+        name: [0; 256],
+    };
+    header.name[..name.len()].copy_from_slice(name.as_bytes());
+    rustix::io::retry_on_intr(|| rustix::io::pwrite(file, header.as_bytes(), 0)).map(drop)
 }
 
 /// Bytes made present at once.
