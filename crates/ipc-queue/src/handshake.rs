@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client   SendHello -> AwaitHello -> Adopt -> SendAccept -> AwaitAccept -> Open
-//! server   AwaitHello -> SendHello -> Adopt -> SendAccept -> AwaitAccept -> Open
+//! server   AwaitHello -> Adopt -> SendHello -> SendAccept -> AwaitAccept -> Open
 //! ```
 //!
 //! Any refusal leads to SendReject and then to Refused; the peer's Reject leads there directly.
@@ -95,11 +95,6 @@ impl Handshake {
         matches!(self.state, State::SendReject(_))
     }
 
-    /// Whether what came with the peer's Hello is wanted, now or after this side's own.
-    pub(crate) fn adopts(&self) -> bool {
-        self.theirs.is_some() && matches!(self.state, State::SendHello | State::Adopt)
-    }
-
     /// What the peer said of itself, once it was judged.
     pub(crate) fn peer(&self) -> Option<&Hello> {
         self.theirs.as_ref()
@@ -114,7 +109,7 @@ impl Handshake {
     pub(crate) fn sent(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Open) {
             State::SendHello if self.role == Role::Client => State::AwaitHello,
-            State::SendHello => State::Adopt,
+            State::SendHello => State::SendAccept,
             State::SendAccept => State::AwaitAccept,
             State::SendReject(refused) => State::Refused(refused),
             other => other,
@@ -132,10 +127,7 @@ impl Handshake {
             (State::AwaitHello, Frame::Hello(hello)) => match self.judge(&hello, descriptors) {
                 Ok(()) => {
                     self.theirs = Some(hello);
-                    self.state = match self.role {
-                        Role::Client => State::Adopt,
-                        Role::Server => State::SendHello,
-                    };
+                    self.state = State::Adopt;
                 }
                 Err(refused) => self.refuse(refused),
             },
@@ -149,7 +141,10 @@ impl Handshake {
 
     /// The driver has mapped the peer's segment.
     pub(crate) fn adopted(&mut self) {
-        self.state = State::SendAccept;
+        self.state = match self.role {
+            Role::Client => State::SendAccept,
+            Role::Server => State::SendHello,
+        };
     }
 
     /// Something does not fit: tell the peer and end.
@@ -246,7 +241,7 @@ mod tests {
     fn order(role: Role) -> [Event; LONGEST] {
         match role {
             Role::Client => [Sent, HelloOk, Adopted, Sent, Accept],
-            Role::Server => [HelloOk, Sent, Adopted, Sent, Accept],
+            Role::Server => [HelloOk, Adopted, Sent, Sent, Accept],
         }
     }
 
@@ -357,7 +352,7 @@ mod tests {
         for (limit, accepted) in [(12288, true), (12287, false)] {
             let mut handshake = Handshake::new(Role::Server, hello(Role::Server), limit);
             feed(&mut handshake, HelloOk);
-            assert_eq!(handshake.adopts(), accepted, "{limit}");
+            assert_eq!(handshake.action() == Action::Adopt, accepted, "{limit}");
         }
     }
 }

@@ -268,7 +268,6 @@ impl Meeting {
                     gone @ Error::Disconnected => {
                         self.outgoing.clear();
                         self.attached.clear();
-                        self.arrived.clear();
                         self.broken = Some(gone);
                         return Ok(true);
                     }
@@ -330,7 +329,7 @@ impl Meeting {
             }
             Err(refused) => self.handshake.refuse(refused),
         }
-        if !self.handshake.adopts() {
+        if self.handshake.action() != Action::Adopt {
             self.arrived.clear();
         }
         Ok(())
