@@ -73,7 +73,7 @@ pub(crate) struct Meeting {
     stream: UnixStream,
     handshake: Handshake,
     ours: Hello,
-    guard: Option<Guard>,
+    guard: Guard,
     peer_credentials: Credentials,
     /// The rest of a frame that is on its way out.
     outgoing: Vec<u8>,
@@ -103,6 +103,7 @@ impl Meeting {
         // A consumer has no slots of its own.
         let slots = if direction == Direction::Consume { 0 } else { options.slot_count(size_of::<T>())? };
         peer_address(&stream)?;
+        let guard = Guard::new()?;
         let peer_credentials = fdpass::peer_credentials(&stream).map_err(Error::io("asking who the peer is"))?;
         stream.set_nonblocking(true).map_err(Error::io("making the stream nonblocking"))?;
         fdpass::keep_out_of_band_inline(&stream);
@@ -126,7 +127,7 @@ impl Meeting {
             handshake: Handshake::new(role, ours.clone(), options.max_segment),
             stream,
             ours,
-            guard: None,
+            guard,
             peer_credentials,
             outgoing: Vec::new(),
             attached: Vec::new(),
@@ -175,7 +176,7 @@ impl Meeting {
                 Action::Send(frame) if self.broken.is_none() => self.prepare(&frame)?,
                 // Nobody hears us any more; but what the peer said before may be the reason.
                 Action::Send(_) | Action::Receive => {
-                    if !self.receive()? && !self.use_the_time()? {
+                    if !self.receive()? && !self.use_the_time() {
                         return Ok(Step::Wait(PollFlags::IN));
                     }
                 }
@@ -201,21 +202,20 @@ impl Meeting {
     }
 
     /// Does one of the things that need not wait for the peer, while it is at it. `false`: nothing is left to do.
-    fn use_the_time(&mut self) -> Result<bool, Error> {
+    fn use_the_time(&mut self) -> bool {
         match &mut self.offer {
             None if Offer::is_small(&self.ours) => self.offer = Some(Offer::make(&self.ours)),
-            _ if self.guard.is_none() => self.guard = Some(Guard::new()?),
-            Some(Ok(offer)) => return Ok(offer.make_present()),
-            _ => return Ok(false),
+            Some(Ok(offer)) => return offer.make_present(),
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 
     /// Lays a frame out for sending, a Hello with its descriptors.
     fn prepare(&mut self, frame: &Frame) -> Result<(), Error> {
         match frame {
             Frame::Hello(_) => self.attach()?,
-            Frame::Accept => self.get_ready()?,
+            Frame::Accept => self.start(),
             Frame::Reject(_) => {}
         }
         self.outgoing = frame.encode();
@@ -240,15 +240,10 @@ impl Meeting {
         }
     }
 
-    /// Who accepts lacks nothing.
-    fn get_ready(&mut self) -> Result<(), Error> {
-        if self.guard.is_none() {
-            self.guard = Some(Guard::new()?);
-        }
+    fn start(&self) {
         if let (Some(Ok(offer)), Some(theirs)) = (&self.offer, self.handshake.peer()) {
             offer.start(&self.ours, theirs);
         }
-        Ok(())
     }
 
     /// Sends what is laid out. `false`: the socket is full.
@@ -395,8 +390,7 @@ impl Meeting {
             let _ = fdpass::set_pass_pidfd(&self.stream, false);
         }
         let theirs = self.handshake.peer().cloned();
-        let (Some(theirs), Some(Ok(mut offer)), Some(peer), Some(guard)) = (theirs, self.offer, self.peer, self.guard)
-        else {
+        let (Some(theirs), Some(Ok(mut offer)), Some(peer)) = (theirs, self.offer, self.peer) else {
             return Err(Error::Disconnected);
         };
         offer.make_present();
@@ -407,7 +401,7 @@ impl Meeting {
             peer_name: theirs.name.clone(),
             peer_credentials: self.peer_credentials,
         };
-        let connection = Connection::new(offer.segment, peer, guard, self.pidfd, about);
+        let connection = Connection::new(offer.segment, peer, self.guard, self.pidfd, about);
         let first = Doorbell::over(self.stream);
         let second = offer.inbox.zip(self.outbox).map(|(inbox, outbox)| Doorbell::between(inbox, outbox));
         Ok(Met { connection, barrier, first, second, ours: self.ours, theirs })
