@@ -178,7 +178,7 @@ impl<S: HalfSide> Half<S> {
         }
     }
 
-    /// `look` where nothing is out of the ordinary. `None`: something is.
+    /// `look` where nothing is out of the ordinary. `None`: something is, and the look that follows decides what.
     #[inline(always)]
     fn glance(&mut self, wanted: u64) -> Option<u64> {
         if !self.is_whole() || self.owes() || self.ended.is_some() {
@@ -186,8 +186,7 @@ impl<S: HalfSide> Half<S> {
         }
         let available = self.end.look().ok()?;
         if available >= wanted {
-            self.fruitless = 0;
-            self.pause.adapt(available);
+            self.succeed(available);
             return Some(available);
         }
         (S::peer_finished(&self.end) == Ok(false)).then_some(available)
@@ -209,18 +208,28 @@ impl<S: HalfSide> Half<S> {
             return self.remainder();
         }
         let available = self.end.look().map_err(|seen| self.give_up(S::corrupt(seen, self.end.count())))?;
-        if available < wanted && S::peer_finished(&self.end).map_err(|corrupt| self.give_up(corrupt))? {
+        if available >= wanted {
+            self.succeed(available);
+        } else if S::peer_finished(&self.end).map_err(|corrupt| self.give_up(corrupt))? {
             return self.conclude(Unready::Finished);
         }
         Ok(available)
     }
 
+    /// A look found enough.
+    #[inline(always)]
+    fn succeed(&mut self, available: u64) {
+        self.fruitless = 0;
+        self.pause.adapt(available);
+    }
+
     /// What comes between two looks that found too little. Never between the announcement and the sleep: the bell that this may take
-    /// could be the one that is asked for.
+    /// could be the one that is asked for. Returns how many PAUSE instructions it took.
     #[inline]
-    pub(crate) fn rest(&mut self) -> Result<(), Unready> {
-        self.pause.rest();
-        self.count_fruitless()
+    pub(crate) fn rest(&mut self) -> Result<u32, Unready> {
+        let pause = self.pause.rest();
+        self.count_fruitless()?;
+        Ok(pause)
     }
 
     /// A loop that never sleeps learns of the peer's death too: after many fruitless looks in a row the socket is asked.

@@ -153,8 +153,8 @@ impl<S: Side> Half<S> {
             fn look(&mut self) -> Result<bool, ()> {
                 Ok((self.1)(self.0))
             }
-            fn rest(&mut self) -> Result<(), ()> {
-                Ok(())
+            fn rest(&mut self) -> Result<u32, ()> {
+                Ok(0)
             }
             fn announce(&mut self) -> bool {
                 self.0.end.announce(self.2)

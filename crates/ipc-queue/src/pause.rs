@@ -39,13 +39,14 @@ impl Pause {
         Self { length: shortest, shortest, longest: longest.min(most), paused: false }
     }
 
-    /// A look found nothing.
+    /// A look found nothing. Returns how many PAUSE instructions followed.
     #[inline]
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn rest(&mut self) -> u32 {
         self.paused = true;
         for _ in 0..self.length {
             spin_loop();
         }
+        self.length
     }
 
     /// A look found `n` slots. A producer's pause stays the same.

@@ -13,7 +13,7 @@ use crate::Wait;
 pub struct Strategy {
     /// How long `Wait::Adaptive` looks before it sleeps.
     pub looking: Duration,
-    /// The fewest and the most looks between two questions to the scheduler and the clock.
+    /// The fewest and the most looks and PAUSE instructions between two questions to the scheduler and the clock.
     pub burst: (u32, u32),
     /// Whether the processor is offered to others between two bursts.
     pub yields: bool,

@@ -22,19 +22,20 @@ const UNSURE_SLEEP: Duration = Duration::from_millis(1);
 /// A `sched_yield` that takes longer than this has let somebody else run.
 const YIELDED: Duration = Duration::from_micros(1);
 
-/// How many looks come between two questions to the scheduler.
+/// How long it is looked between two questions to the scheduler and the clock: in looks, and as many for a pause as it has PAUSE instructions,
+/// each of which takes longer than a look. So what looks with long pauses is no later to see that its time is over.
 ///
 /// Where others want the processor, perhaps the peer, the fewest: on one core an answer then takes 4 µs instead of 105. Where a
 /// yield comes back at once, nobody else wants it, and more looks save the system call: with the other core far away an answer
 /// takes 0.6 µs instead of 1.1.
 #[derive(Debug)]
 pub(crate) struct Bursts {
-    looks: u32,
+    length: u32,
 }
 
 impl Bursts {
     pub(crate) fn new(strategy: &Strategy) -> Self {
-        Self { looks: strategy.burst.0 }
+        Self { length: strategy.burst.0 }
     }
 
     fn yield_now(&mut self, now: Instant, strategy: &Strategy) {
@@ -42,7 +43,7 @@ impl Bursts {
             std::thread::yield_now();
         }
         let (fewest, most) = strategy.burst;
-        self.looks = if now.elapsed() < YIELDED { (self.looks * 2).min(most) } else { fewest };
+        self.length = if now.elapsed() < YIELDED { (self.length * 2).min(most) } else { fewest };
     }
 }
 
@@ -52,8 +53,9 @@ pub(crate) trait Waiter {
     type End;
     /// Whether there is enough, after one look.
     fn look(&mut self) -> Result<bool, Self::End>;
-    /// What comes between two looks that found too little, while looking; not between the announcement and the sleep.
-    fn rest(&mut self) -> Result<(), Self::End>;
+    /// What comes between two looks that found too little, while looking; not between the announcement and the sleep. Returns how many PAUSE
+    /// instructions that were.
+    fn rest(&mut self) -> Result<u32, Self::End>;
     /// Asks to be woken. `false`: the peer may not learn of it, or not be able to.
     fn announce(&mut self) -> bool;
     /// What this half has learnt about giving the processor away.
@@ -104,16 +106,61 @@ pub(crate) fn wait<W: Waiter>(waiter: &mut W, how: Manner, deadline: Option<Inst
 /// Looks until there is enough or it is late. `Ok(false)`: it is late.
 fn look_until<W: Waiter>(waiter: &mut W, strategy: &Strategy, until: Option<Instant>) -> Result<bool, W::End> {
     loop {
-        for _ in 0..waiter.bursts().looks {
+        let mut done = 0;
+        while done < waiter.bursts().length {
             if waiter.look()? {
                 return Ok(true);
             }
-            waiter.rest()?;
+            done += 1 + waiter.rest()?;
         }
         let now = Instant::now();
         if until.is_some_and(|until| now >= until) {
             return Ok(false);
         }
         waiter.bursts().yield_now(now, strategy);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Finds nothing, and pauses for so many PAUSE instructions after each look.
+    struct Idle {
+        pause: u32,
+        looks: u32,
+        bursts: Bursts,
+    }
+
+    impl Waiter for Idle {
+        type End = ();
+        fn look(&mut self) -> Result<bool, ()> {
+            self.looks += 1;
+            Ok(false)
+        }
+        fn rest(&mut self) -> Result<u32, ()> {
+            Ok(self.pause)
+        }
+        fn announce(&mut self) -> bool {
+            true
+        }
+        fn bursts(&mut self) -> &mut Bursts {
+            &mut self.bursts
+        }
+        fn sleep(&mut self, _: Option<Duration>) -> Result<(), ()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn whoever_pauses_between_looks_is_no_later_to_see_that_its_time_is_over() {
+        let strategy = Strategy::DEFAULT;
+        for length in [strategy.burst.0, strategy.burst.1] {
+            for pause in [0, 1, strategy.producer_pause, strategy.consumer_pause.1] {
+                let mut idle = Idle { pause, looks: 0, bursts: Bursts { length } };
+                assert_eq!(look_until(&mut idle, &strategy, Some(Instant::now())), Ok(false));
+                assert_eq!(idle.looks, length.div_ceil(1 + pause), "{length} in a burst, {pause} in a pause");
+            }
+        }
     }
 }

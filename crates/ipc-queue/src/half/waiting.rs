@@ -88,7 +88,7 @@ impl<S: HalfSide> Waiter for Waiting<'_, S> {
         Ok(available >= self.n || (available > 0 && self.half.ended.is_some()))
     }
 
-    fn rest(&mut self) -> Result<(), Unready> {
+    fn rest(&mut self) -> Result<u32, Unready> {
         self.half.rest()
     }
 
