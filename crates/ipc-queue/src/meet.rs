@@ -81,8 +81,10 @@ pub(crate) struct Meeting {
     attached: Vec<OwnedFd>,
     incoming: Vec<u8>,
     arrived: Strangers,
-    /// Made before it is due where there was time. What was in the way is reported when it is due.
-    offer: Option<Result<Offer, Error>>,
+    /// Made before it is due where there was time.
+    offer: Option<Offer>,
+    /// Whether that was tried. What was in the way then may be out of it when it is due.
+    tried: bool,
     peer: Option<Segment>,
     /// One end of the peer's pair, to ring there.
     outbox: Option<UnixStream>,
@@ -134,6 +136,7 @@ impl Meeting {
             incoming: Vec::new(),
             arrived: Strangers(Vec::new()),
             offer: None,
+            tried: false,
             peer: None,
             outbox: None,
             pidfd: None,
@@ -162,7 +165,7 @@ impl Meeting {
 
     /// What the peer has sent and nobody will read is given up without waiting for it.
     pub(crate) fn hang_up(&self) {
-        let inbox = self.offer.iter().flatten().find_map(|offer| offer.inbox.as_ref());
+        let inbox = self.offer.as_ref().and_then(|offer| offer.inbox.as_ref());
         [Some(&self.stream), inbox].into_iter().flatten().for_each(fdpass::hang_up);
     }
 
@@ -204,11 +207,14 @@ impl Meeting {
     /// Does one of the things that need not wait for the peer, while it is at it. `false`: nothing is left to do.
     fn use_the_time(&mut self) -> bool {
         match &mut self.offer {
-            None if Offer::is_small(&self.ours) => self.offer = Some(Offer::make(&self.ours)),
-            Some(Ok(offer)) => return offer.make_present(),
-            _ => return false,
+            Some(offer) => offer.make_present(),
+            None if !self.tried && Offer::is_small(&self.ours) => {
+                self.tried = true;
+                self.offer = Offer::make(&self.ours).ok();
+                true
+            }
+            None => false,
         }
-        true
     }
 
     /// Lays a frame out for sending, a Hello with its descriptors.
@@ -223,11 +229,10 @@ impl Meeting {
     }
 
     fn attach(&mut self) -> Result<(), Error> {
-        let ours = &self.ours;
-        match self.offer.take().unwrap_or_else(|| Offer::make(ours)) {
+        match self.offer.take().map_or_else(|| Offer::make(&self.ours), Ok) {
             Ok(mut offer) => {
                 self.attached = std::mem::take(&mut offer.fds);
-                self.offer = Some(Ok(offer));
+                self.offer = Some(offer);
                 Ok(())
             }
             Err(error) => {
@@ -241,7 +246,7 @@ impl Meeting {
     }
 
     fn start(&self) {
-        if let (Some(Ok(offer)), Some(theirs)) = (&self.offer, self.handshake.peer()) {
+        if let (Some(offer), Some(theirs)) = (&self.offer, self.handshake.peer()) {
             offer.start(&self.ours, theirs);
         }
     }
@@ -390,7 +395,7 @@ impl Meeting {
             let _ = fdpass::set_pass_pidfd(&self.stream, false);
         }
         let theirs = self.handshake.peer().cloned();
-        let (Some(theirs), Some(Ok(mut offer)), Some(peer)) = (theirs, self.offer, self.peer) else {
+        let (Some(theirs), Some(mut offer), Some(peer)) = (theirs, self.offer, self.peer) else {
             return Err(Error::Disconnected);
         };
         offer.make_present();

@@ -62,6 +62,8 @@ impl Offer {
 mod tests {
     use std::{fs, io::Write};
 
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
     use super::*;
     use crate::{
         Options, Reason, Role,
@@ -91,6 +93,20 @@ mod tests {
             let (_meeting, _client) = waiting(capacity);
             assert_eq!(segments() - before, made, "{capacity}");
         }
+    }
+
+    #[test]
+    fn what_is_in_the_way_early_and_out_of_it_when_the_client_comes_is_no_error() {
+        let (limit, most) = getrlimit(Resource::RLIMIT_FSIZE).expect("a limit");
+        setrlimit(Resource::RLIMIT_FSIZE, 4096, most).expect("a lower limit");
+        let (mut server, stream) = waiting(1024);
+        setrlimit(Resource::RLIMIT_FSIZE, limit, most).expect("the limit that was there");
+        let options = Options::new().capacity(1024);
+        let mut client =
+            Meeting::new::<[u64; 8]>(stream, Role::Client, Direction::Both, false, &options).expect("a meeting");
+        let mut open = || [&mut client, &mut server].map(|side| matches!(side.step().expect("no error"), Step::Done));
+        let opened = (0..4).any(|_| open() == [true, true]);
+        assert!(opened, "the client, then the server, twice");
     }
 
     #[test]
