@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Long runs are taken in pieces of so many bytes, and each is given back at once, so that the producer goes on meanwhile.
-const PIECE: usize = 16 << 10;
+const BYTES_A_PIECE: usize = 16 << 10;
 
 /// The receiving half of a ring: copies elements out of slots and gives the slots back. `Send`, and used from one thread at a time.
 #[derive(Debug)]
@@ -130,7 +130,8 @@ impl<T: Element> Consumer<T> {
         Ok(n)
     }
 
-    /// Takes what is there now, element by element: at most one ring. The slots are given back when the iterator is dropped.
+    /// Takes what is there now, element by element: at most one ring. The slots are given back when the iterator is dropped;
+    /// by those of its methods that go through it to the end, such as `for_each`, on the way.
     ///
     /// # Errors
     ///
@@ -221,7 +222,7 @@ impl<T: Element> Consumer<T> {
     }
 
     /// Elements of a piece.
-    const PIECE: usize = if size_of::<T>() < PIECE { PIECE / size_of::<T>() } else { 1 };
+    const PIECE: usize = if size_of::<T>() < BYTES_A_PIECE { BYTES_A_PIECE / size_of::<T>() } else { 1 };
 
     /// Gives a piece of a run back. The bell for the piece before it may be owed still.
     #[inline(always)]
@@ -312,8 +313,9 @@ struct Taking<'a> {
 impl Drop for Taking<'_> {
     #[inline(always)]
     fn drop(&mut self) {
+        // Also where the other half has found meanwhile that the peer broke the format: `position` counts them.
+        self.half.withhold(self.taken);
         if self.half.is_whole() {
-            self.half.withhold(self.taken);
             self.half.pay();
         }
     }

@@ -778,6 +778,32 @@ fn what_one_half_finds_is_the_end_of_the_other() {
     }
 }
 
+/// The same in the code that a drain is run through.
+#[test]
+fn what_the_other_half_finds_meanwhile_ends_a_drain() {
+    let alone = alone("what_the_other_half_finds_meanwhile_ends_a_drain");
+    for kind in [Kind::DuplexServer, Kind::DuplexClient] {
+        let (mut end, raw) = rig::open(kind, rig::options());
+        raw.segment.publish(0, 5);
+        assert_eq!(end.producer().push_slice(&[7; 20]), Ok(8));
+        raw.segment.set(HEAD, 9);
+        let rule = Corrupt::HeadOutOfRange { head: 9, tail: 8, count: SLOTS };
+        let End::Duplex(producer, consumer) = &mut end else { unreachable!() };
+        let mut taken = Vec::new();
+        consumer.drain().unwrap().for_each(|value| {
+            taken.push(value);
+            if value == 1 {
+                assert_eq!(corrupt_sending(producer.push(1)), rule);
+            }
+        });
+        assert_eq!(taken, [0, 1], "delivered after the end");
+        assert_eq!(consumer.position(), 2, "what was delivered");
+        assert_given_up(&mut end, rule, "the other half, in a drain");
+        drop((end, raw));
+        alone.assert_nothing_left("the other half, in a drain");
+    }
+}
+
 #[test]
 fn what_one_half_finds_wakes_the_other() {
     let alone = alone("what_one_half_finds_wakes_the_other");

@@ -161,6 +161,12 @@ fn a_drain_held_across_a_fork_touches_nothing_in_the_child() {
 }
 
 #[test]
+fn a_fork_by_what_a_drain_is_run_through_touches_nothing_in_the_child() {
+    let _watchdog = Watchdog::new("fork in a drain", Duration::from_secs(60));
+    both_ways("drain each", 0);
+}
+
+#[test]
 fn a_peek_held_across_a_fork_touches_nothing_in_the_child() {
     let _watchdog = Watchdog::new("fork with a peek", Duration::from_secs(60));
     both_ways("peek", 0);

@@ -37,24 +37,27 @@ fn in_child<H>(open: Option<usize>, handles: H, child: impl FnOnce(H)) -> (nix::
     // SAFETY: this process has one thread.
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => (child, handles),
-        ForkResult::Child => {
-            let done = catch_unwind(AssertUnwindSafe(|| {
-                assert_eq!(segment_pages(), [], "segments are inherited");
-                let mut pages = OwnPages::map(&places);
-                child(handles);
-                pages.check();
-                assert_eq!(Holdings::now().mappings, 0);
-                if let Some(open) = open {
-                    assert_eq!(Holdings::now().descriptors, open, "the child's descriptors are closed");
-                }
-                exchange(Interface::pair(&options()).unwrap());
-                pages.check();
-            }));
-            println!("child {}", if done.is_ok() { "done" } else { "failed" });
-            // SAFETY: ends the process at once.
-            unsafe { nix::libc::_exit(i32::from(done.is_err())) }
-        }
+        ForkResult::Child => end_child(&places, open, || child(handles)),
     }
+}
+
+/// What `in_child` does in the child.
+fn end_child(places: &[usize], open: Option<usize>, child: impl FnOnce()) -> ! {
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        assert_eq!(segment_pages(), [], "segments are inherited");
+        let mut pages = OwnPages::map(places);
+        child();
+        pages.check();
+        assert_eq!(Holdings::now().mappings, 0);
+        if let Some(open) = open {
+            assert_eq!(Holdings::now().descriptors, open, "the child's descriptors are closed");
+        }
+        exchange(Interface::pair(&options()).unwrap());
+        pages.check();
+    }));
+    println!("child {}", if done.is_ok() { "done" } else { "failed" });
+    // SAFETY: ends the process at once.
+    unsafe { nix::libc::_exit(i32::from(done.is_err())) }
 }
 
 /// Sends some messages each way.
@@ -136,7 +139,7 @@ pub(crate) fn run(case: &str) {
             report(child, received);
         }
         "runner" => runner(open),
-        "reservation" | "drain" | "peek" => held(case),
+        "reservation" | "drain" | "drain each" | "peek" => held(case),
         _ => panic!("no case {case}"),
     }
 }
@@ -184,6 +187,22 @@ fn held(what: &str) {
             let (child, drain) = in_child(None, drain, |mut drain| assert_eq!(drain.next(), None));
             received += 1 + drain.count() as u64;
             child
+        }
+        "drain each" => {
+            let places = segment_pages();
+            let mut forked = None;
+            consumer.drain().unwrap().for_each(|number| {
+                assert_eq!(number, received);
+                received += 1;
+                if number == 0 {
+                    // SAFETY: this process has one thread. The child goes on from here, too, and any access to a segment would end it.
+                    forked = Some(unsafe { fork() }.unwrap());
+                }
+            });
+            match forked.unwrap() {
+                ForkResult::Parent { child } => child,
+                ForkResult::Child => end_child(&places, None, || assert_eq!(received, 1)),
+            }
         }
         _ => {
             let (child, peek) = in_child(None, consumer.peek().unwrap(), |peek| {
