@@ -76,13 +76,13 @@ impl<T: Element> OwnSlots<T> {
 
     /// Whether fetching the next slot makes the next `fill` faster: smaller ones come by themselves, and larger ones are copied by whole
     /// lines that need not be fetched.
-    pub(crate) const PREFETCHES: bool = size_of::<T>() >= 1024 && size_of::<T>() < 4096;
+    pub(crate) const PREFETCHES: bool = size_of::<T>() >= FETCHED && size_of::<T>() < 4096;
 
     /// Fetches the first lines of a free slot for writing: its last reader has them, and `fill` would wait for each.
     #[inline(always)]
     pub(crate) fn prefetch(&self, position: u64) {
         let slot = self.0.at(position).cast::<u8>().as_ptr();
-        for offset in (0..1024).step_by(LINE) {
+        for offset in (0..FETCHED).step_by(LINE) {
             prefetch_for_writing(slot.wrapping_add(offset));
         }
     }
@@ -110,6 +110,9 @@ impl<T: Element> OwnSlots<T> {
         (first, second)
     }
 }
+
+/// Bytes of a slot that are fetched before it is filled.
+const FETCHED: usize = 1024;
 
 /// Bytes of a cache line: where lines are longer, some are asked for twice.
 const LINE: usize = 64;
