@@ -275,7 +275,7 @@ impl<T: Element> Iterator for Drain<'_, T> {
     #[inline]
     fn fold<B, F: FnMut(B, T) -> B>(mut self, first: B, mut fold: F) -> B {
         let mut result = first;
-        while self.left > 0 && self.consumer.half.is_whole() {
+        while self.left > 0 {
             let n = self.left.min(Consumer::<T>::PIECE);
             let mut taking = Taking { half: &mut self.consumer.half, taken: 0 };
             let position = taking.half.position();
