@@ -68,18 +68,10 @@ pub(crate) trait Waiter {
 ///
 /// The loops here end by progress or the peer's end (`look`), or by the deadline; nothing else is waited for.
 pub(crate) fn wait<W: Waiter>(waiter: &mut W, how: Manner, deadline: Option<Instant>) -> Result<bool, W::End> {
-    let sleeps_at = match how.choice {
-        Wait::Sleep => None,
-        Wait::Spin => Some(deadline),
-        Wait::Adaptive => {
-            let until = Instant::now() + how.strategy().looking;
-            Some(Some(deadline.map_or(until, |deadline| deadline.min(until))))
-        }
-    };
-    if let Some(until) = sleeps_at
-        && look_until(waiter, how.strategy(), until)?
-    {
-        return Ok(true);
+    match how.choice {
+        Wait::Spin => return look_for(waiter, how.strategy(), None, deadline),
+        Wait::Adaptive if look_for(waiter, how.strategy(), Some(how.strategy().looking), deadline)? => return Ok(true),
+        Wait::Adaptive | Wait::Sleep => {}
     }
     loop {
         if waiter.look()? {
@@ -104,7 +96,13 @@ pub(crate) fn wait<W: Waiter>(waiter: &mut W, how: Manner, deadline: Option<Inst
 }
 
 /// Looks until there is enough or it is late. `Ok(false)`: it is late.
-fn look_until<W: Waiter>(waiter: &mut W, strategy: &Strategy, until: Option<Instant>) -> Result<bool, W::End> {
+fn look_for<W: Waiter>(
+    waiter: &mut W,
+    strategy: &Strategy,
+    looking: Option<Duration>,
+    deadline: Option<Instant>,
+) -> Result<bool, W::End> {
+    let mut until = None;
     loop {
         let mut done = 0;
         while done < waiter.bursts().length {
@@ -113,7 +111,10 @@ fn look_until<W: Waiter>(waiter: &mut W, strategy: &Strategy, until: Option<Inst
             }
             done += 1 + waiter.rest()?;
         }
+        // Not before the first burst is over: asking the clock takes as long as a message on its way.
         let now = Instant::now();
+        let until =
+            *until.get_or_insert_with(|| looking.map(|looking| now + looking).into_iter().chain(deadline).min());
         if until.is_some_and(|until| now >= until) {
             return Ok(false);
         }
@@ -158,7 +159,7 @@ mod tests {
         for length in [strategy.burst.0, strategy.burst.1] {
             for pause in [0, 1, strategy.producer_pause, strategy.consumer_pause.1] {
                 let mut idle = Idle { pause, looks: 0, bursts: Bursts { length } };
-                assert_eq!(look_until(&mut idle, &strategy, Some(Instant::now())), Ok(false));
+                assert_eq!(look_for(&mut idle, &strategy, None, Some(Instant::now())), Ok(false));
                 assert_eq!(idle.looks, length.div_ceil(1 + pause), "{length} in a burst, {pause} in a pause");
             }
         }
