@@ -1,0 +1,135 @@
+//! A stream in two halves, and in one piece again.
+
+use std::{
+    fmt,
+    io::{self, IoSlice, IoSliceMut, Read, Write},
+    net::Shutdown,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+};
+
+use crate::Stream;
+
+/// The half of a [`Stream`] that reads: see [`Stream::split`].
+#[derive(Debug)]
+pub struct RecvHalf<S = Stream>(Arc<S>);
+
+/// The half of a [`Stream`] that writes: see [`Stream::split`].
+#[derive(Debug)]
+pub struct SendHalf<S = Stream>(Arc<S>);
+
+/// Two halves of different streams, as they were.
+#[derive(Debug)]
+pub struct ReuniteError<R = RecvHalf, S = SendHalf> {
+    /// The receive half.
+    pub rh: R,
+    /// The send half.
+    pub sh: S,
+}
+
+pub(crate) fn split<S>(stream: S) -> (RecvHalf<S>, SendHalf<S>) {
+    let stream = Arc::new(stream);
+    (RecvHalf(Arc::clone(&stream)), SendHalf(stream))
+}
+
+pub(crate) fn reunite<S>(rh: RecvHalf<S>, sh: SendHalf<S>) -> Result<S, ReuniteError<RecvHalf<S>, SendHalf<S>>> {
+    if !Arc::ptr_eq(&rh.0, &sh.0) {
+        return Err(ReuniteError { rh, sh });
+    }
+    drop(rh);
+    // There were the two of them.
+    Ok(Arc::into_inner(sh.0).expect("the last half"))
+}
+
+impl SendHalf {
+    /// Says "no more": the peer reads what was written and then the end. The other half goes on reading.
+    ///
+    /// # Errors
+    ///
+    /// See shutdown(2).
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<S> RecvHalf<S> {
+    pub(crate) fn stream(&self) -> &S {
+        &self.0
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl<S> SendHalf<S> {
+    pub(crate) fn stream(&self) -> &S {
+        &self.0
+    }
+}
+
+impl Read for &RecvHalf {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self.0).read_vectored(buffers)
+    }
+}
+
+impl Read for RecvHalf {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self.0).read_vectored(buffers)
+    }
+}
+
+impl Write for &SendHalf {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.0).write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for SendHalf {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.0).write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<S: AsFd> AsFd for RecvHalf<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl<S: AsFd> AsFd for SendHalf<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl<R, S> fmt::Display for ReuniteError<R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the two halves belong to different streams")
+    }
+}
+
+impl<R: fmt::Debug, S: fmt::Debug> std::error::Error for ReuniteError<R, S> {}
