@@ -3,6 +3,7 @@
 mod interface;
 mod listener;
 mod methods;
+mod place;
 mod run;
 
 pub use {
@@ -13,6 +14,8 @@ pub use {
         Reservation, Role, Stats, Support, Wait, XmitError, XmitErrorKind, zerocopy,
     },
     listener::{Listener, Pending},
+    local_socket::Name,
+    place::Place,
     run::{RunEnd, RunReport, Runner, StopHandle},
 };
 
