@@ -24,11 +24,14 @@ impl Name {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` for a name that is empty, has a NUL inside, or is over 107 bytes with its directory; and, for a bare name, where
-    /// `XDG_RUNTIME_DIR` is not an absolute path. `NotFound` without a runtime directory, `PermissionDenied` where that is not a
+    /// `InvalidInput` for a name that is empty, has a NUL inside, or is over 107 bytes with its directory, and for a path that ends in
+    /// `/`, `.` or `..`; for a bare name also where `XDG_RUNTIME_DIR` is not an absolute path. `NotFound` without a runtime directory, `PermissionDenied` where that is not a
     /// directory of this user with mode 0700.
     pub fn path(path: impl NameText) -> io::Result<Self> {
         let path = checked(path.bytes())?;
+        if matches!(path.rsplit(|byte| *byte == b'/').next(), Some(b"" | b"." | b"..")) {
+            return invalid("the path of a socket ends in the name of a file".into());
+        }
         let found;
         let path = match path.contains(&b'/') {
             true => path,
@@ -63,8 +66,11 @@ impl Name {
     }
 }
 
+fn invalid<T>(why: String) -> io::Result<T> {
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+}
+
 fn checked(name: &[u8]) -> io::Result<&[u8]> {
-    let invalid = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     if name.is_empty() {
         return invalid("the name of a socket cannot be empty".into());
     }

@@ -35,7 +35,8 @@ fn a_bad_name_is_told_what_is_wrong_with_it() {
     type Make = fn(&[u8]) -> std::io::Result<Name>;
     let makes: [Make; 2] =
         [|name| Name::path(OsStr::from_bytes(name)), |name| Name::namespaced(OsStr::from_bytes(name))];
-    let long = [b'/'; 108];
+    let mut long = [b'n'; 108];
+    long[..2].fill(b'/');
     for make in makes {
         let refused = |name: &[u8]| {
             let error = make(name).unwrap_err();
@@ -48,6 +49,11 @@ fn a_bad_name_is_told_what_is_wrong_with_it() {
         assert_eq!(refused(&long), "the name of a socket has at most 107 bytes, not 108");
         assert_eq!(refused(&[b'/'; 70_000]), "the name of a socket has at most 107 bytes, not 70000");
         make(&long[1..]).unwrap();
+    }
+    for path in ["/", "folder/", "./link/.", "folder/..", ".", ".."] {
+        let error = Name::path(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(error.to_string(), "the path of a socket ends in the name of a file", "{path}");
     }
     assert_eq!(Name::path(<&CStr>::default()).unwrap_err().to_string(), "the name of a socket cannot be empty");
 }
