@@ -16,8 +16,6 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{plan::Cores, system::Side};
-
 /// The core of the near end, and of the probe.
 pub const HERE: usize = 0;
 /// The core of the far end, unless both run on one.
@@ -35,16 +33,8 @@ pub fn pin(core: usize) {
     keep_on(&[core]);
 }
 
-/// Puts this thread where that end runs.
-pub fn place(side: Side, cores: Cores) {
-    match (cores, side) {
-        (Cores::Two, Side::Near) | (Cores::One, _) => pin(HERE),
-        (Cores::Two, Side::Far) => pin(THERE),
-        (Cores::Any, _) => keep_on(&[HERE, THERE]),
-    }
-}
-
-fn keep_on(cores: &[usize]) {
+/// Keeps this thread on these cores.
+pub fn keep_on(cores: &[usize]) {
     let mut set = CpuSet::new();
     cores.iter().for_each(|core| set.set(*core).expect("a core number"));
     sched_setaffinity(Pid::from_raw(0), &set).expect("two cores");

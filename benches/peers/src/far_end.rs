@@ -17,7 +17,6 @@ use nix::{
 };
 
 use crate::{
-    cores::place,
     measures::Values,
     near_end::end_with_parent,
     plan::{Cores, Plan},
@@ -38,7 +37,7 @@ pub fn play() -> bool {
     }
     let plan: Plan = serde_json::from_str(&arguments.next().expect("a plan")).expect("a plan that the near end made");
     end_with_parent();
-    place(Side::Far, plan.cores);
+    plan.cores.place(Side::Far);
     let stream = stdin().as_fd().try_clone_to_owned().expect("a socket as standard input");
     let values = table::system(&plan.system).far(&plan, UnixStream::from(stream));
     println!("{}", serde_json::to_string(&values).expect("numbers"));
@@ -87,7 +86,7 @@ impl Drop for FarProcess {
 pub fn with_far_thread(cores: Cores, near: impl FnOnce() -> Values, far: impl FnOnce() -> Values + Send) -> Values {
     thread::scope(|scope| {
         let far = move || {
-            place(Side::Far, cores);
+            cores.place(Side::Far);
             far()
         };
         let far = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, far).expect("a thread");

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cores::{HERE, THERE, keep_on, pin},
     measures::system_calls,
-    system::{Shape, Waiting},
+    system::{Shape, Side, Waiting},
 };
 
 /// What is run. The far end is given the same as JSON.
@@ -122,4 +123,15 @@ pub enum Cores {
     One,
     /// Where the scheduler puts them.
     Any,
+}
+
+impl Cores {
+    /// Puts this thread where that end runs.
+    pub fn place(self, side: Side) {
+        match (self, side) {
+            (Self::Two, Side::Near) | (Self::One, _) => pin(HERE),
+            (Self::Two, Side::Far) => pin(THERE),
+            (Self::Any, _) => keep_on(&[HERE, THERE]),
+        }
+    }
 }

@@ -12,11 +12,8 @@ use crate::{
     interrupt::Interrupt,
     near_end::{self, Outcome},
     record::{Failure, Line, Sample},
-    report::is_ours,
+    report::{ENOUGH, is_ours},
 };
-
-/// Runs of a case in one state that make a result.
-pub const ENOUGH: usize = 5;
 
 /// Runs all cases of a group in turn until each has enough runs in one state that all share, or the rounds are used up.
 /// Each sample is handed to `keep` at once. A case that fails is left out from then on.

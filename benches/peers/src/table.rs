@@ -3,7 +3,6 @@
 use std::os::unix::net::UnixStream;
 
 use crate::{
-    cores::place,
     dispatch,
     measures::{Values, links, passing, passing::Passing},
     plan::Plan,
@@ -29,7 +28,7 @@ pub struct Entry {
 impl Entry {
     /// Runs it: this is the near end.
     pub fn run(&self, plan: &Plan) -> Values {
-        place(Side::Near, plan.cores);
+        plan.cores.place(Side::Near);
         (self.run)(plan)
     }
 

@@ -12,7 +12,7 @@ mod units;
 
 use std::{fs, io, path::Path};
 
-pub use results::is_ours;
+pub use {results::is_ours, statistics::ENOUGH};
 
 use crate::record::Record;
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::{cores::State, rounds::ENOUGH};
+use crate::cores::State;
+
+/// Runs of a case in one state that make a result.
+pub const ENOUGH: usize = 5;
 
 /// The figures of one case by state and round.
 #[derive(Clone, Debug, Default, PartialEq)]

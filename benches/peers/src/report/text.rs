@@ -3,10 +3,11 @@
 use std::{cmp::Ordering, fmt::Write};
 
 use super::{
+    ENOUGH,
     results::{Row, Table, ours},
     units::digits,
 };
-use crate::{cores::State, record::Record, rounds::ENOUGH};
+use crate::{cores::State, record::Record};
 
 /// What stands where there were too few runs.
 pub const NO_RESULT: &str = "no result";

@@ -88,7 +88,7 @@ impl Meeting for UnderPath {
 
     fn link<const N: usize>(&mut self, shape: Shape) -> (impl Sender<N> + use<N>, impl Receiver<N> + use<N>) {
         let interface = match self {
-            Self::Near(path) => Interface::connect(path, &options(shape)),
+            Self::Near(path) => Interface::connect(&*path, &options(shape)),
             Self::Far(listener) => listener.accept().and_then(|pending| pending.open(&options(shape))),
         };
         ends(interface.expect("an interface"))

@@ -1,0 +1,72 @@
+//! `local-socket` beside `interprocess` and beside the bare sockets of the standard library and tokio, alternately in
+//! one run. See the README.
+
+#[path = "../../peers/src/cores.rs"]
+#[allow(dead_code, reason = "peers uses the rest")]
+mod cores;
+mod ends;
+mod link;
+mod measures;
+mod plan;
+mod report;
+#[path = "../../peers/src/report/statistics.rs"]
+#[allow(dead_code, reason = "peers uses the rest")]
+mod statistics;
+
+use std::{error::Error, mem::replace};
+
+use lexopt::prelude::*;
+
+use crate::{
+    cores::{State, floor},
+    plan::{Plan, System},
+    report::Record,
+};
+
+const HELP: &str = "\
+usage: sockets [--rounds N] [WORD..]
+
+Measures the questions whose names have one of the words, such as `tokio` or `8 B`, or all of them, and prints a table.
+
+  --rounds N    how often each is asked [default: 15]
+";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if ends::play()? {
+        return Ok(());
+    }
+    let (mut rounds, mut words) = (15, Vec::new());
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("rounds") => rounds = arguments.value()?.parse()?,
+            Long("help") => {
+                print!("{HELP}");
+                return Ok(());
+            }
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let wanted = |plan: &Plan| words.is_empty() || words.iter().any(|word| plan.name().contains(word));
+    let plans: Vec<_> = Plan::all().into_iter().enumerate().filter(|(_, plan)| wanted(plan)).collect();
+    let mut record = Record::default();
+    let mut before = floor();
+    for round in 0..rounds {
+        for (index, plan) in &plans {
+            // Each of them comes first as often as last.
+            for turn in 0..System::ALL.len() {
+                let system = System::ALL[(turn + round) % System::ALL.len()];
+                let found = ends::run(system, *index, *plan)?;
+                let after = floor();
+                if let Some(state) = State::of(replace(&mut before, after), after) {
+                    record.add(*plan, system, state, round, found);
+                }
+            }
+        }
+        eprintln!("round {round}, floor {before:.0} ns");
+    }
+    let plans: Vec<_> = plans.into_iter().map(|(_, plan)| plan).collect();
+    print!("{}", record.markdown(&plans));
+    Ok(())
+}
