@@ -24,7 +24,7 @@ use crate::{
     signals::Signals,
 };
 
-/// Serves at `socket` until SIGINT or SIGTERM, and removes it. Clients that are still there then see that the server is gone.
+/// Serves at `socket` until SIGINT, SIGTERM or SIGHUP, and removes it. Clients that are still there then see that the server is gone.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Ctrl-C and a polite kill as a descriptor, so that one `poll` waits for them and for everything else.
+//! Ctrl-C, a polite kill and a closed terminal as a descriptor, so that one `poll` waits for them and for everything else.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use nix::sys::{
     signalfd::{SfdFlags, SignalFd},
 };
 
-/// Readable when SIGINT or SIGTERM has come, which no longer end the process by themselves.
+/// Readable when SIGINT, SIGTERM or SIGHUP has come, which no longer end the process by themselves.
 #[derive(Debug)]
 pub struct Signals(SignalFd);
 
@@ -21,7 +21,7 @@ impl Signals {
     ///
     /// See signalfd(2).
     pub fn block() -> io::Result<Self> {
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block()?;
         Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)?))
     }
@@ -33,7 +33,8 @@ impl Signals {
     /// See signalfd(2).
     pub fn wait(&self) -> io::Result<&'static str> {
         let number = self.0.read_signal()?.map_or(0, |signal| signal.ssi_signo);
-        Ok(if number == Signal::SIGINT as u32 { "SIGINT" } else { "SIGTERM" })
+        let signal = i32::try_from(number).ok().and_then(|number| Signal::try_from(number).ok());
+        Ok(signal.map_or("a signal", Signal::as_str))
     }
 }
 

@@ -61,7 +61,7 @@ fn clients_are_served_at_the_same_time_whoever_is_silent() {
 
 #[test]
 fn a_signal_ends_the_server_and_removes_its_path() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let directory = Directory::new();
         let mut server = listening(&directory.socket());
         let mut client = connect(&directory.socket(), "stays").expect("a handshake");

@@ -13,7 +13,7 @@ mod report;
 #[allow(dead_code, reason = "peers uses the rest")]
 mod statistics;
 
-use std::{error::Error, mem::replace};
+use std::{error::Error, mem::replace, process::ExitCode};
 
 use lexopt::prelude::*;
 
@@ -28,10 +28,21 @@ usage: sockets [--rounds N] [WORD..]
 
 Measures the questions whose names have one of the words, such as `tokio` or `8 B`, or all of them, and prints a table.
 
-  --rounds N    how often each is asked [default: 15]
+  --rounds N    how often each is asked [default: 15]; a result needs five undisturbed ones
+  -h, --help    this
 ";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match play() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("sockets: {why}\nTry `--help`.");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn play() -> Result<(), Box<dyn Error>> {
     if ends::play()? {
         return Ok(());
     }
@@ -40,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("rounds") => rounds = arguments.value()?.parse()?,
-            Long("help") => {
+            Short('h') | Long("help") => {
                 print!("{HELP}");
                 return Ok(());
             }
@@ -50,6 +61,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let wanted = |plan: &Plan| words.is_empty() || words.iter().any(|word| plan.name().contains(word));
     let plans: Vec<_> = Plan::all().into_iter().enumerate().filter(|(_, plan)| wanted(plan)).collect();
+    if plans.is_empty() {
+        return Err(format!("no question has {} in its name", words.join(" or ")).into());
+    }
     let mut record = Record::default();
     let mut before = floor();
     for round in 0..rounds {

@@ -30,6 +30,12 @@ impl Record {
             .expect("a string takes text");
             plans.iter().for_each(|plan| text.push_str(&self.line(plan, state)));
         }
+        if text.is_empty() {
+            text = format!(
+                "No result: fewer than {ENOUGH} rounds between two floors of one state. More rounds, or a machine with nothing else \
+                 to do, would give one.\n"
+            );
+        }
         text
     }
 

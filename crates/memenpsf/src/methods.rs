@@ -150,6 +150,9 @@ macro_rules! impl_recv {
 
             /// Receives what is there now one by one, at most one ring. What is not taken from the iterator comes again.
             ///
+            /// `for_each` makes room on the way, and is the fastest way to receive many elements of about a cache line; of smaller ones it is
+            /// [`recv_slice`](Self::recv_slice) with the same vector again and again.
+            ///
             /// # Errors
             ///
             /// As [`try_recv`](Self::try_recv).

@@ -47,7 +47,7 @@ paths!(&str, String, &String, &OsStr, OsString, &OsString, &Path, PathBuf, &Path
 
 fn name_of(path: &Path) -> io::Result<Name> {
     if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
-        let why = "a path with a `/` is needed, such as ./name";
+        let why = "a path with a `/` is needed, such as ./name, or a `Name`";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
     Name::path(path)
@@ -80,7 +80,7 @@ mod tests {
         for bare in ["", "name"] {
             let error = bare.name().expect_err("no path");
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-            assert_eq!(error.to_string(), "a path with a `/` is needed, such as ./name");
+            assert_eq!(error.to_string(), "a path with a `/` is needed, such as ./name, or a `Name`");
         }
     }
 

@@ -162,7 +162,7 @@ fn a_bare_name_is_no_path() {
     assert_eq!(kind(connect(Path::new("socket"))), ErrorKind::InvalidInput);
     assert_eq!(kind(Listener::bind("")), ErrorKind::InvalidInput);
     let error = Listener::bind("socket").unwrap_err().to_string();
-    assert_eq!(error, "reading the path of the socket: a path with a `/` is needed, such as ./name");
+    assert_eq!(error, "reading the path of the socket: a path with a `/` is needed, such as ./name, or a `Name`");
     assert!(!Path::new("socket").exists());
 }
 
