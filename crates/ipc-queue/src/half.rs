@@ -118,25 +118,22 @@ impl<S: HalfSide> Half<S> {
     /// are fewer than `wanted`, which is at least 1. After a fruitless look it pauses.
     #[inline(always)]
     pub(crate) fn ready(&mut self, wanted: u64) -> Result<u64, Unready> {
-        let available = self.end.available();
-        if available >= wanted && self.end.memory().is_whole() {
-            return Ok(available);
-        }
-        self.look_and_rest(1)
+        self.known_or_seen(wanted, 1)
     }
 
     /// As `ready`, where fewer than `n` are of no use.
     #[inline(always)]
     pub(crate) fn ready_for_all(&mut self, n: u64) -> Result<u64, Unready> {
-        let available = self.end.available();
-        if available >= n && self.end.memory().is_whole() {
-            return Ok(available);
-        }
-        self.look_and_rest(n)
+        self.known_or_seen(n, n)
     }
 
+    /// `wanted` slots that it knows of, or what a look finds: a fruitless one if that is less than `least`.
     #[inline(always)]
-    fn look_and_rest(&mut self, least: u64) -> Result<u64, Unready> {
+    fn known_or_seen(&mut self, wanted: u64, least: u64) -> Result<u64, Unready> {
+        let available = self.end.available();
+        if available >= wanted && self.is_whole() {
+            return Ok(available);
+        }
         match self.glance_and_rest(least) {
             Some(available) => Ok(available),
             None => self.look_closely_and_rest(least),
@@ -197,10 +194,8 @@ impl<S: HalfSide> Half<S> {
     #[inline(never)]
     fn look_closely(&mut self, wanted: u64) -> Result<u64, Unready> {
         self.check_guard()?;
-        if self.end.owes() {
-            // A drain that was forgotten, or a bell that the system had no memory for.
-            self.pay();
-        }
+        // A drain that was forgotten, or a bell that the system had no memory for.
+        self.pay();
         if std::mem::take(&mut self.owes_finish) {
             self.ring(Bell::Finished);
         }
@@ -319,9 +314,9 @@ impl<S: HalfSide> Half<S> {
         self.end.withhold(n);
     }
 
-    /// Tells the peer about everything that it was not told.
+    /// Tells the peer about everything that it was not told, if there is anything.
     pub(crate) fn pay(&mut self) {
-        if self.end.pay() {
+        if self.end.owes() && self.end.pay() {
             self.ring(S::BELL);
         }
     }
