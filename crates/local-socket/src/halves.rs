@@ -1,8 +1,7 @@
 //! A stream in two halves, and in one piece again.
 
 use std::{
-    fmt,
-    io::{self, IoSlice, IoSliceMut, Read, Write},
+    fmt, io,
     net::Shutdown,
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
@@ -52,65 +51,15 @@ impl SendHalf {
     }
 }
 
-#[cfg(feature = "tokio")]
 impl<S> RecvHalf<S> {
     pub(crate) fn stream(&self) -> &S {
         &self.0
     }
 }
 
-#[cfg(feature = "tokio")]
 impl<S> SendHalf<S> {
     pub(crate) fn stream(&self) -> &S {
         &self.0
-    }
-}
-
-impl Read for &RecvHalf {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self.0).read_vectored(buffers)
-    }
-}
-
-impl Read for RecvHalf {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
-
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self.0).read_vectored(buffers)
-    }
-}
-
-impl Write for &SendHalf {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self.0).write_vectored(pieces)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Write for SendHalf {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
-    }
-
-    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self.0).write_vectored(pieces)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod pipe;
 mod place;
 mod runtime_directory;
 mod stream;
+mod through;
 mod timeout;
 #[cfg(feature = "tokio")]
 pub mod tokio;

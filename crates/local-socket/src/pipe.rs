@@ -21,7 +21,7 @@
 use std::{io, os::fd::AsFd};
 
 use rustix::{
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::ioctl_fionbio,
     pipe::{PipeFlags, pipe_with},
 };
 
@@ -59,14 +59,12 @@ pub fn nonblocking(ends: Ends) -> io::Result<(PipeReader, PipeWriter)> {
 
 /// Says whether an end of a pipe waits (`false`) or fails with [`WouldBlock`](io::ErrorKind::WouldBlock) (`true`).
 ///
-/// This belongs to the end and not to the descriptor (`O_NONBLOCK`, fcntl(2)): each copy of it follows, and so does another process
+/// This belongs to the end and not to the descriptor (`O_NONBLOCK`, open(2)): each copy of it follows, and so does another process
 /// that has one. The other end of the pipe is not touched. Few programs expect a standard input or output that does not block.
 ///
 /// # Errors
 ///
 /// None for an end of a pipe that is open.
 pub fn set_nonblocking(end: impl AsFd, nonblocking: bool) -> io::Result<()> {
-    let flags = fcntl_getfl(&end)?;
-    let wanted = if nonblocking { flags | OFlags::NONBLOCK } else { flags - OFlags::NONBLOCK };
-    Ok(fcntl_setfl(end, wanted)?)
+    Ok(ioctl_fionbio(end, nonblocking)?)
 }
