@@ -74,15 +74,17 @@ impl ConnectOptions {
     /// # Errors
     ///
     /// `NotFound` or `ConnectionRefused` where nobody listens, `TimedOut` and `WouldBlock` as [`ConnectWaitMode`] says,
-    /// `PermissionDenied`; see connect(2).
+    /// `PermissionDenied`; see connect(2). Each text begins with the name. What the system has said, with its number, is the
+    /// [`source`](std::error::Error::source); but `EMFILE` and `ENFILE`, which are about no name, are given as they are.
     pub fn connect_sync(&self) -> io::Result<Stream> {
         let (socket, is_nonblocking) = match self.wait_mode {
-            ConnectWaitMode::Unbounded => (connect_until(&self.name, None)?, false),
+            ConnectWaitMode::Unbounded => (connect_until(&self.name, None), false),
             ConnectWaitMode::Timeout(timeout) => {
-                (connect_until(&self.name, Instant::now().checked_add(timeout))?, false)
+                (connect_until(&self.name, Instant::now().checked_add(timeout)), false)
             }
-            ConnectWaitMode::Deferred => (connect_now(&self.name)?, true),
+            ConnectWaitMode::Deferred => (connect_now(&self.name), true),
         };
+        let socket = socket.map_err(|error| self.name.in_error(error))?;
         if self.nonblocking != is_nonblocking {
             ioctl_fionbio(&socket, self.nonblocking)?;
         }

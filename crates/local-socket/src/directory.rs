@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -19,6 +19,7 @@ use rustix::{
 use crate::{
     Name,
     place::{is_dead, remove_own},
+    proc,
     wait::uninterrupted,
 };
 
@@ -26,7 +27,17 @@ use crate::{
 /// replace it. The lock, flock(2), is on the directory itself and ends with the process.
 pub(crate) struct Directory {
     fd: OwnedFd,
-    locked: bool,
+    lock: Lock,
+}
+
+/// Who has the lock.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Others who follow the rules are kept out.
+    Ours,
+    Others,
+    /// The file system knows no locks, or the directory may only be written and searched.
+    Nobody,
 }
 
 /// How long between two tries to get the lock, and how long to try for a listener that is dropped. Nobody who follows the rules holds
@@ -43,20 +54,20 @@ impl Directory {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |access| uninterrupted(|| open(parent, access | flags, Mode::empty()));
-        // One that may be written and searched only cannot be locked.
         let fd = open(OFlags::RDONLY)
             .or_else(|errno| if errno == Errno::ACCESS { open(OFlags::PATH) } else { Err(errno) })?;
-        let locked = loop {
+        let lock = loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break true,
+                Ok(()) => break Lock::Ours,
                 // The standard library takes it for granted that a process may sleep.
                 Err(Errno::WOULDBLOCK | Errno::INTR) if until.is_none_or(|until| Instant::now() < until) => {
                     drop(nanosleep(&PAUSE));
                 }
-                Err(_) => break false,
+                Err(Errno::WOULDBLOCK | Errno::INTR) => break Lock::Others,
+                Err(_) => break Lock::Nobody,
             }
         };
-        Ok(Self { fd, locked })
+        Ok(Self { fd, lock })
     }
 
     /// For a listener that is dropped.
@@ -64,47 +75,50 @@ impl Directory {
         Self::of(path, Instant::now().checked_add(PATIENCE))
     }
 
-    /// Whether others who follow the rules are kept out.
-    pub(crate) fn is_locked(&self) -> bool {
-        self.locked
+    pub(crate) fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     /// Binds `socket` under a name of its own beside `path`. A process that was killed between binding and moving may have left its own
     /// there, and have had the same number in another namespace.
     pub(crate) fn bind_beside(&self, path: &Path, socket: &OwnedFd) -> io::Result<PathBuf> {
-        for _ in 0..NAMES {
-            let (beside, name) = self.beside(path)?;
+        for beside in names_beside(path) {
+            let (beside, name) = self.reachable(beside)?;
             match bind(socket, name.address()) {
                 Err(Errno::ADDRINUSE) => {}
                 result => return Ok(result.map(|()| beside)?),
             }
-            // Under the lock nobody is between binding and listening.
-            if self.locked && is_dead(&beside).unwrap_or(false) {
+            // Under the lock nobody else finds the same and binds anew.
+            if self.lock == Lock::Ours && is_dead(&beside).unwrap_or(false) {
                 remove_own(CWD, &beside, FileType::Socket);
             }
         }
-        let why = format!("{NAMES} names beside this path are taken, such as {}", self.beside(path)?.0.display());
-        Err(io::Error::new(io::ErrorKind::AddrInUse, why))
+        let such_as =
+            names_beside(path).map(|taken| format!(", such as {}", taken.display())).next().unwrap_or_default();
+        Err(io::Error::new(io::ErrorKind::AddrInUse, format!("{NAMES} names beside this path are taken{such_as}")))
     }
 
-    /// A name beside `path` that nobody else in this pid namespace uses. Where it would be longer than a socket's path may be, it
-    /// leads through the open directory.
-    fn beside(&self, path: &Path) -> io::Result<(PathBuf, Name)> {
-        let name = format!(".{:x}.{:x}", process::id(), COUNT.fetch_add(1, Relaxed));
-        let beside = path.with_file_name(&name);
-        if let Ok(name) = Name::path(&beside) {
-            return Ok((beside, name));
+    /// A path of this directory as a name. Where it is longer than a socket's may be, it leads through the open directory.
+    fn reachable(&self, path: PathBuf) -> io::Result<(PathBuf, Name)> {
+        if let Ok(name) = Name::path(&path) {
+            return Ok((path, name));
         }
-        let through = PathBuf::from(format!("/proc/self/fd/{}/{name}", self.fd.as_raw_fd()));
+        let directory = proc::path_of(&self.fd, "a path must leave some more bytes for a name beside it")?;
+        let through = directory.join(path.file_name().unwrap_or_default());
         let name = Name::path(&through)?;
         Ok((through, name))
     }
 }
 
+/// Names beside `path` that nobody else in this pid namespace uses.
+pub(crate) fn names_beside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (0..NAMES).map(|_| path.with_file_name(format!(".{:x}.{:x}", process::id(), COUNT.fetch_add(1, Relaxed))))
+}
+
 impl Drop for Directory {
     /// Another thread may have forked meanwhile, and a child's copy of the descriptor would keep the lock.
     fn drop(&mut self) {
-        if self.locked {
+        if self.lock == Lock::Ours {
             let _ = flock(&self.fd, FlockOperation::Unlock);
         }
     }
@@ -141,9 +155,9 @@ mod tests {
         let ours = Directory::of(&path, None).expect("a directory");
         // As fork(2) makes one.
         let of_child = ours.fd.try_clone().expect("a copy");
-        assert!(!Directory::of(&path, Some(Instant::now())).expect("a directory").is_locked());
+        assert_eq!(Directory::of(&path, Some(Instant::now())).expect("a directory").lock, Lock::Others);
         drop(ours);
-        assert!(Directory::of(&path, Some(Instant::now())).expect("a directory").is_locked());
+        assert_eq!(Directory::of(&path, Some(Instant::now())).expect("a directory").lock, Lock::Ours);
         drop(of_child);
         fs::remove_dir(&directory).expect("an empty directory");
     }
@@ -177,8 +191,9 @@ mod tests {
         symlink(&dead, name(2)).expect("a link");
         symlink("nowhere", name(3)).expect("a link");
         let live = UnixListener::bind(name(4)).expect("a free name");
-        drop(listen(&directory.join("socket")));
+        let listener = listen(&directory.join("socket"));
         assert_eq!(COUNT.load(Relaxed), next + 6, "each of the names was in the way");
+        drop(listener);
         assert_eq!(fs::read_to_string(name(0)).expect("the file"), "contents");
         assert!(name(1).is_dir());
         assert_eq!(fs::read_link(name(2)).expect("the link"), dead);
@@ -188,5 +203,20 @@ mod tests {
         drop(live);
         assert_eq!(fs::read_dir(&directory).expect("the directory").count(), 6, "nothing else is left");
         fs::remove_dir_all(&directory).expect("a directory");
+    }
+
+    #[test]
+    fn what_has_taken_the_place_of_a_listener_is_not_even_moved() {
+        let directory = new_directory("taken");
+        let path = directory.join("socket");
+        let first = listen(&path);
+        fs::remove_file(&path).expect("the first socket");
+        let second = listen(&path);
+        let next = COUNT.load(Relaxed);
+        drop(first);
+        assert_eq!(COUNT.load(Relaxed), next, "no name was taken to which it could be moved");
+        UnixStream::connect(&path).expect("somebody listens");
+        drop(second);
+        fs::remove_dir(&directory).expect("an empty directory");
     }
 }

@@ -22,8 +22,8 @@ use crate::place::{remove_own, set_mode};
 /// # Errors
 ///
 /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) if anything is at `path`; [`InvalidInput`](io::ErrorKind::InvalidInput) for a mode
-/// with other bits or a path without a file name; otherwise as mkfifo(3), open(2) and chmod(2). Setting the mode goes through
-/// `/proc`. If it fails the file is removed.
+/// with other bits or a path without a file name; [`Unsupported`](io::ErrorKind::Unsupported) for a mode that the umask does not allow,
+/// without `/proc` mounted; otherwise as mkfifo(3), open(2) and chmod(2). If the mode cannot be set the file is removed.
 pub fn create_fifo(path: impl AsRef<Path>, mode: u32) -> io::Result<()> {
     let invalid = |text| io::Error::new(io::ErrorKind::InvalidInput, text);
     if mode & !0o777 != 0 {

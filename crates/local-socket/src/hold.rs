@@ -1,7 +1,6 @@
 //! What a listener does about its name when it is dropped.
 
 use std::{
-    fs,
     os::fd::BorrowedFd,
     path::{Path, PathBuf},
 };
@@ -10,7 +9,7 @@ use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 
 use crate::{
     directory::Directory,
-    place::{Identity, identity},
+    place::{Identity, remove_made},
 };
 
 /// A name that this process has taken.
@@ -39,11 +38,9 @@ impl Hold {
             return;
         }
         if let Some((path, made)) = &self.path {
-            // Nothing can be done about an error here, and the next one who binds copes with what stays.
+            // Without the lock too, also where no descriptor is left for it; the next one who binds copes with what stays.
             let _directory = Directory::of_patiently(path);
-            if identity(path).is_ok_and(|found| found == *made) {
-                let _ = fs::remove_file(path);
-            }
+            remove_made(path, *made);
         }
         hang_up(listening);
     }
@@ -68,6 +65,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::place::identity;
 
     #[test]
     fn another_process_than_the_one_that_took_a_name_gives_nothing_back() {

@@ -23,7 +23,8 @@ use crate::{ListenerNonblockingMode, Stream, adopt, hold::Hold, wait::ready};
 /// When the listener is dropped, its path is removed if it is still its own, and whoever has connected and was not accepted is hung up
 /// on, whoever else has copies of the socket. A forked child that drops its copy does nothing of the kind: the parent still listens
 /// there. After a SIGKILL the path stays, and the next server at that path replaces it. Like making a listener, dropping one takes the
-/// lock of the directory, flock(2), and waits for it up to 1 second.
+/// lock of the directory, flock(2), and waits for it up to 1 second. A process that has no descriptor left removes the path all the same,
+/// but who was not accepted is then hung up on by the kernel, when the last copy of the socket is closed.
 ///
 /// # Sockets from a supervisor
 ///

@@ -126,18 +126,25 @@ impl ListenerOptions {
 
     /// Listens. A socket that nobody listens to any more is replaced.
     ///
+    /// A server is not bothered by others who look whether it lives. What somebody puts at the path while a socket is replaced or removed
+    /// there comes back to it; only on a file system without the flags of rename(2), such as a network's, can it get lost.
+    ///
     /// # Errors
     ///
-    /// - `AddrInUse`: another process listens there; in the abstract namespace it cannot be displaced.
+    /// Each text begins with the name. What the system has said, with its number, is the [`source`](std::error::Error::source).
+    ///
+    /// - `AddrInUse`: another process listens there, or is about to; in the abstract namespace it cannot be displaced.
     /// - `AlreadyExists`: something lies at the path that is not a socket.
     /// - `PermissionDenied`: the socket at the path belongs to another user; or its mode forbids this one to connect, so that nobody can
     ///   tell whether a process listens there; or see bind(2).
     /// - `ResourceBusy`: somebody keeps the directory of a dead socket locked (flock(2)) for longer than
     ///   [`max_spin_time`](Self::max_spin_time).
     /// - `InvalidInput`: a mode for a name in the abstract namespace, or one that is over `0o7777`.
-    /// - Others: see bind(2).
+    /// - `Unsupported`: without `/proc` mounted, a mode that the umask does not allow, or a path of nearly 107 bytes; on a file system
+    ///   that knows neither `RENAME_NOREPLACE` nor hard links, any path.
+    /// - Others: see bind(2). `EMFILE` and `ENFILE` are given as they are.
     pub fn create_sync(&self) -> io::Result<Listener> {
-        let (socket, hold) = self.bind()?;
+        let (socket, hold) = self.bind().map_err(|error| self.name.in_error(error))?;
         Ok(Listener::new(socket, hold, self.nonblocking))
     }
 

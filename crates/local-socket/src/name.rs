@@ -25,8 +25,8 @@ impl Name {
     /// # Errors
     ///
     /// `InvalidInput` for a name that is empty, has a NUL inside, or is over 107 bytes with its directory, and for a path that ends in
-    /// `/`, `.` or `..`; for a bare name also where `XDG_RUNTIME_DIR` is not an absolute path. `NotFound` without a runtime directory, `PermissionDenied` where that is not a
-    /// directory of this user with mode 0700.
+    /// `/`, `.` or `..`; for a bare name also where `XDG_RUNTIME_DIR` is not an absolute path. `NotFound` without a runtime directory,
+    /// `PermissionDenied` where that is not a directory of this user with mode 0700.
     pub fn path(path: impl NameText) -> io::Result<Self> {
         let path = checked(path.bytes())?;
         if matches!(path.rsplit(|byte| *byte == b'/').next(), Some(b"" | b"." | b"..")) {

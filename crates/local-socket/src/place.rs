@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::fs::{FileTypeExt, MetadataExt},
     },
     path::Path,
@@ -11,16 +11,18 @@ use std::{
 };
 
 use rustix::{
-    fs::{
-        AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, chmodat, fchmod, fstat, openat, renameat_with, statat,
-        unlinkat,
-    },
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, chmodat, fchmod, fstat, openat, statat, unlinkat},
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, listen, socket_with},
     process::geteuid,
 };
 
-use crate::{directory::Directory, wait::uninterrupted};
+use crate::{
+    directory::{Directory, Lock, names_beside},
+    proc,
+    rename::{Replaced, move_over, move_to_free},
+    wait::uninterrupted,
+};
 
 /// What [`bind_at`] keeps to.
 pub(crate) struct Terms {
@@ -43,23 +45,20 @@ pub(crate) fn bind_at(path: &Path, socket: &OwnedFd, terms: &Terms) -> io::Resul
         fchmod(socket, mode)?;
     }
     let beside = directory.bind_beside(path, socket)?;
-    let placed = make_ready(&beside, socket, terms).and_then(|identity| {
-        place(&directory, &beside, path, terms)?;
-        Ok(identity)
-    });
-    if placed.is_err() {
-        remove_own(CWD, &beside, FileType::Socket);
+    let made = identity(&beside)?;
+    let placed = make_ready(&beside, socket, terms).and_then(|()| place(&directory, &beside, path, terms));
+    if placed.is_err() && is(&beside, made) {
+        let _ = fs::remove_file(&beside);
     }
-    placed
+    placed.map(|()| made)
 }
 
 /// The mode first: to a socket that does not listen yet nobody can connect.
-fn make_ready(beside: &Path, socket: &OwnedFd, terms: &Terms) -> io::Result<Identity> {
+fn make_ready(beside: &Path, socket: &OwnedFd, terms: &Terms) -> io::Result<()> {
     if let Some(mode) = terms.mode {
         set_mode(CWD, beside, FileType::Socket, mode)?;
     }
-    listen(socket, terms.backlog)?;
-    identity(beside)
+    Ok(listen(socket, terms.backlog)?)
 }
 
 /// Adds what the umask took away from the mode of a new file.
@@ -73,7 +72,8 @@ pub(crate) fn set_mode(directory: impl AsFd, name: &Path, kind: FileType, mode: 
     if !is_made_by_us(&status, kind) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "somebody has replaced the new file"));
     }
-    Ok(chmodat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), mode, AtFlags::empty())?)
+    let path = proc::path_of(&file, "the mode of a new file is as the umask makes it")?;
+    Ok(chmodat(CWD, path, mode, AtFlags::empty())?)
 }
 
 /// Removes a new file, unless somebody has put another kind of file or one of his own in its place. Nothing can be done about an error.
@@ -91,11 +91,17 @@ fn is_made_by_us(status: &Stat, kind: FileType) -> bool {
 /// Moves the listening socket `ours` to `path`, if nothing, a dead socket or one that may be displaced is there.
 fn place(directory: &Directory, ours: &Path, path: &Path, terms: &Terms) -> io::Result<()> {
     loop {
-        match renameat_with(CWD, ours, CWD, path, RenameFlags::NOREPLACE) {
+        match move_to_free(ours, path) {
             Err(Errno::EXIST) => {}
+            Err(Errno::OPNOTSUPP) => {
+                let why = "the file system knows neither RENAME_NOREPLACE nor hard links, without which no socket can be put there";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            }
             result => return Ok(result?),
         }
-        match replace(directory, ours, path, terms.overwrite) {
+        let replaced = may_be_replaced(directory, path, terms.overwrite)
+            .and_then(|()| replace(directory, ours, path, terms.overwrite));
+        match replaced {
             // What was there has gone meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !is_over(terms.until) => {}
             result => return result,
@@ -107,15 +113,34 @@ fn is_over(until: Option<Instant>) -> bool {
     until.is_some_and(|until| Instant::now() >= until)
 }
 
-/// The same where something is there.
+/// The same where something is there, which may be something else by now than what was judged: so it is judged again once it has our
+/// own name, of which nobody else knows, and put back if need be.
 fn replace(directory: &Directory, ours: &Path, path: &Path, overwrite: bool) -> io::Result<()> {
+    let came_out = ours;
+    if move_over(ours, path)? == Replaced::Lost {
+        return Ok(());
+    }
+    if let Err(refused) = may_be_replaced(directory, came_out, overwrite) {
+        // Ours is no longer there either if somebody has removed it.
+        if move_over(came_out, path).is_err() && move_to_free(came_out, path).is_err() {
+            return Err(io::Error::other(format!("what somebody put at this path is now {}", came_out.display())));
+        }
+        return Err(refused);
+    }
+    // Ours is in its place, whatever comes of this.
+    let _ = fs::remove_file(came_out);
+    Ok(())
+}
+
+/// Whether what is there is a dead socket, or one that may be displaced.
+fn may_be_replaced(directory: &Directory, path: &Path, overwrite: bool) -> io::Result<()> {
     let refused = |kind, why: &str| Err(io::Error::new(kind, why));
     if !is_socket(path)? {
         return refused(io::ErrorKind::AlreadyExists, "something that is not a socket lies at this path");
     }
     if !overwrite {
-        // Under the lock no other server can take the place of the dead one between the question and the answer.
-        if !directory.is_locked() {
+        // Without the lock, another server that takes the place of the dead one meanwhile is noticed too, and put back.
+        if *directory.lock() == Lock::Others {
             let why = "somebody keeps the directory locked, so what lies at this path cannot be replaced";
             return refused(io::ErrorKind::ResourceBusy, why);
         }
@@ -130,17 +155,19 @@ fn replace(directory: &Directory, ours: &Path, path: &Path, overwrite: bool) -> 
     if !is_own(path) {
         return refused(io::ErrorKind::PermissionDenied, "the socket at this path belongs to another user");
     }
-    fs::rename(ours, path)
+    Ok(())
 }
 
-/// Whether this is a socket that nobody listens to: connecting says so, but says the same of any other file. A full backlog is a sign
-/// of life. `PermissionDenied` where this process may not ask.
+/// Whether this is a socket of no process: connecting says so, but says the same of any other file. `PermissionDenied` where this
+/// process may not ask.
+///
+/// Who asks has a socket of another type than a stream, with which nobody can connect to a stream: a server is not bothered by the
+/// question, also one that has bound its socket and does not listen yet. EPROTOTYPE in connect(2).
 pub(crate) fn is_dead(path: &Path) -> io::Result<bool> {
     if !is_socket(path)? {
         return Ok(false);
     }
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
     let address = SocketAddrUnix::new(path)?;
     match uninterrupted(|| connect(&probe, &address)) {
         Err(Errno::CONNREFUSED) => Ok(true),
@@ -166,9 +193,38 @@ pub(crate) fn identity(path: &Path) -> io::Result<Identity> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+fn is(path: &Path, made: Identity) -> bool {
+    identity(path).is_ok_and(|found| found == made)
+}
+
+/// Removes what was made, and nothing that somebody has put in its place meanwhile.
+pub(crate) fn remove_made(path: &Path, made: Identity) {
+    if is(path, made) {
+        take_away(path, made);
+    }
+}
+
+/// Looking and removing are two steps: so what is there is given a name of which nobody else knows, judged, and removed or put back.
+/// Nothing can be done about an error.
+fn take_away(path: &Path, made: Identity) {
+    for aside in names_beside(path) {
+        match move_to_free(path, &aside) {
+            Err(Errno::EXIST) => continue,
+            Err(_) => {}
+            Ok(()) if is(&aside, made) => drop(fs::remove_file(&aside)),
+            Ok(()) => drop(move_to_free(&aside, path)),
+        }
+        return;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+    use std::{
+        io::ErrorKind,
+        os::unix::{fs::PermissionsExt, net::UnixListener},
+        path::PathBuf,
+    };
 
     use super::*;
 
@@ -192,5 +248,44 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o600);
         assert_eq!(fs::read_link(&link).expect("the link"), secret);
         fs::remove_dir_all(&directory).expect("one's own directory");
+    }
+
+    #[test]
+    fn what_somebody_puts_at_the_path_in_the_last_moment_comes_back_to_it() {
+        let directory = std::env::temp_dir().join(format!("local-socket-late.{}", std::process::id()));
+        fs::create_dir(&directory).expect("a new directory");
+        let (ours, path) = (directory.join("ours"), directory.join("path"));
+        let _bound = UnixListener::bind(&ours).expect("a free path");
+        let locked = Directory::of(&path, None).expect("a directory");
+        let made = identity(&ours).expect("a socket");
+        let refused_to_replace = |late: &dyn Fn() -> ErrorKind| {
+            let expected = late();
+            let theirs = identity(&path).expect("what came late");
+            // The first look was before that.
+            let error = replace(&locked, &ours, &path, false).expect_err("not to be replaced");
+            assert_eq!(error.kind(), expected);
+            // And the one who ends has looked before that too.
+            take_away(&path, made);
+            assert!(is(&path, theirs) && is(&ours, made));
+            assert_eq!(fs::read_dir(&directory).expect("the directory").count(), 2);
+        };
+        refused_to_replace(&|| {
+            fs::write(&path, "contents").expect("a file");
+            ErrorKind::AlreadyExists
+        });
+        fs::remove_file(&path).expect("one's own file");
+        refused_to_replace(&|| {
+            fs::create_dir(&path).expect("a directory");
+            ErrorKind::AlreadyExists
+        });
+        fs::remove_dir(&path).expect("one's own directory");
+        let live = UnixListener::bind(&path).expect("a free path");
+        refused_to_replace(&|| ErrorKind::AddrInUse);
+        drop(live);
+        replace(&locked, &ours, &path, false).expect("a dead socket");
+        assert!(is(&path, made) && !ours.exists());
+        take_away(&path, made);
+        assert_eq!(fs::read_dir(&directory).expect("the directory").count(), 0);
+        fs::remove_dir(&directory).expect("one's own directory");
     }
 }

@@ -40,6 +40,10 @@ impl ConnectOptions {
     ///
     /// Cancel safe: if the future is dropped before it is ready, there is no connection and nothing under way.
     pub async fn connect_tokio(&self) -> io::Result<Stream> {
+        self.try_until_connected().await.map_err(|error| self.name.in_error(error))
+    }
+
+    async fn try_until_connected(&self) -> io::Result<Stream> {
         // Made before it is needed: without a timer this ends at once, and not on the day when the backlog is full.
         let mut pause = pin!(sleep(SHORTEST));
         let until = match self.wait_mode {

@@ -1,6 +1,7 @@
 //! Connecting, with a full backlog above all.
 
 use std::{
+    error::Error,
     fs,
     io::{ErrorKind, Read, Write},
     sync::mpsc,
@@ -11,6 +12,7 @@ use std::{
 use local_socket::{ConnectOptions, ConnectWaitMode, Listener, ListenerOptions, Name, Stream};
 use rustix::{
     fs::{OFlags, fcntl_getfl},
+    io::Errno,
     net::sockopt::{Timeout, socket_timeout},
 };
 
@@ -45,7 +47,7 @@ fn a_full_backlog_is_waited_for_as_long_as_asked() {
         assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
         let error = connect(&name, ConnectWaitMode::Deferred).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
-        assert_eq!(error.to_string(), "the server's backlog is full: not connected, try again");
+        assert_eq!(error.to_string(), format!("{name}: the server's backlog is full: not connected, try again"));
         drop(listener);
     }
 }
@@ -121,6 +123,22 @@ fn a_server_that_is_not_there_is_not_waited_for() {
         assert_eq!(kind(&name("path", path)), ErrorKind::NotFound);
         assert_eq!(kind(&name("abstract", abstract_name)), ErrorKind::ConnectionRefused);
         assert_eq!(kind(&stale), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn an_error_says_which_name_it_is_about_and_what_the_system_said() {
+    let _watchdog = Watchdog::new();
+    let directory = Directory::new();
+    for (kind, text) in both_kinds(&directory) {
+        let name = name(kind, text);
+        for mode in MODES {
+            let error = connect(&name, mode).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}");
+            let source = error.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
+            let number = if kind == "path" { Errno::NOENT } else { Errno::CONNREFUSED };
+            assert_eq!((source.kind(), Errno::from_io_error(source)), (error.kind(), Some(number)));
+        }
     }
 }
 

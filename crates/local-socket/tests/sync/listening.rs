@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use local_socket::{Listener, ListenerNonblockingMode, ListenerOptions, Name, Stream};
+use local_socket::{ConnectOptions, ConnectWaitMode, Listener, ListenerNonblockingMode, ListenerOptions, Name, Stream};
 use rustix::{
     fs::{OFlags, fcntl_getfl},
     io::{FdFlags, fcntl_getfd},
-    process::{Resource, getrlimit, setrlimit},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
 use crate::rig::{Directory, Peer, Watchdog, both_kinds, name, taking, unique};
@@ -124,21 +124,50 @@ fn a_client_who_comes_when_there_is_no_descriptor_left_is_not_lost() {
 
 pub(crate) fn out_of_descriptors() {
     let (listener, name) = listener();
-    let mut client = Stream::connect(name).unwrap();
+    let mut client = Stream::connect(name.clone()).unwrap();
     client.write_all(b"still here").unwrap();
     client.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut limit = getrlimit(Resource::Nofile);
-    let before = limit.current;
-    // The lowest free number is the next to be given out.
-    limit.current = Some(File::open("/dev/null").unwrap().as_raw_fd() as u64);
-    setrlimit(Resource::Nofile, limit).unwrap();
+    let before = use_up_descriptors();
     for _ in 0..3 {
-        let error = listener.accept().unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()), "{error}");
+        let connecting = ConnectOptions::new(name.clone());
+        let errors = [
+            listener.accept().unwrap_err(),
+            connecting.connect_sync().unwrap_err(),
+            connecting.wait_mode(ConnectWaitMode::Deferred).connect_sync().unwrap_err(),
+            ListenerOptions::new(name.clone()).create_sync().unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::MFILE.raw_os_error()), "{error}");
+        }
     }
-    limit.current = before;
-    setrlimit(Resource::Nofile, limit).unwrap();
+    setrlimit(Resource::Nofile, before).unwrap();
     let mut received = String::new();
     listener.accept().unwrap().read_to_string(&mut received).unwrap();
     assert_eq!(received, "still here");
+}
+
+/// Lets this process open nothing any more. Returns the limit from before.
+fn use_up_descriptors() -> Rlimit {
+    let before = getrlimit(Resource::Nofile);
+    // The lowest free number is the next to be given out.
+    let limit = Some(File::open("/dev/null").unwrap().as_raw_fd() as u64);
+    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: before.maximum }).unwrap();
+    before
+}
+
+#[test]
+fn a_listener_takes_its_path_with_it_also_when_there_is_no_descriptor_left() {
+    let _watchdog = Watchdog::new();
+    let directory = Directory::new();
+    Peer::start("drop without descriptors", &[directory.path("socket").to_str().unwrap()]).succeeds();
+    assert_eq!(directory.names(), [""; 0]);
+}
+
+pub(crate) fn drop_without_descriptors(path: &str) {
+    let name = Name::path(path).unwrap();
+    let listener = ListenerOptions::new(name.clone()).create_sync().unwrap();
+    let mut client = Stream::connect(name).unwrap();
+    use_up_descriptors();
+    drop(listener);
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset, "nobody accepted it");
 }

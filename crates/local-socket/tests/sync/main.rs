@@ -33,6 +33,8 @@ fn role() {
         ("bind", [path]) => places::bind(path),
         ("bare", [name]) => names::bare(name),
         ("out of descriptors", []) => listening::out_of_descriptors(),
+        ("drop without descriptors", [path]) => listening::drop_without_descriptors(path),
+        ("without proc", [path, long]) => places::without_proc([path, long]),
         ("adopt", []) => activation::adopt(),
         ("namespace", [name]) => namespaces::client(rig::name("abstract", name)),
         other => panic!("no such part: {other:?}"),

@@ -9,6 +9,7 @@ use std::{
         process::CommandExt,
     },
     path::Path,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     thread,
     time::Duration,
@@ -17,6 +18,7 @@ use std::{
 use local_socket::{Listener, ListenerOptions, Name, Stream};
 use rustix::{
     fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat},
+    net::{self, AddressFamily, SocketAddrUnix, SocketType},
     process::{geteuid, umask},
 };
 
@@ -28,8 +30,8 @@ fn at(path: &Path) -> ListenerOptions {
     ListenerOptions::new(Name::path(path).unwrap())
 }
 
-fn kind(result: io::Result<Listener>) -> ErrorKind {
-    result.expect_err("not refused").kind()
+fn kind<T>(result: io::Result<T>) -> ErrorKind {
+    result.err().expect("not refused").kind()
 }
 
 fn stale(path: &Path) {
@@ -45,11 +47,6 @@ fn assert_reachable(listener: &Listener, name: Name) {
     let reached = listener.accept().unwrap();
     drop(client);
     assert_eq!((&reached).read(&mut [0]).unwrap(), 0);
-}
-
-/// Lets go the probes that asked whether anybody listens.
-fn drain(listener: &Listener) {
-    while listener.accept_timeout(Duration::ZERO).is_ok() {}
 }
 
 #[test]
@@ -79,12 +76,12 @@ fn a_second_server_fails_and_harms_nobody() {
         let other = ListenerOptions::new(name(kind_of_name, format!("{text}.mine")));
         let listener = other.create_sync().unwrap();
         assert_eq!(kind(other.create_sync()), ErrorKind::AddrInUse);
-        drain(&listener);
+        assert_eq!(kind(listener.accept_timeout(Duration::ZERO)), ErrorKind::TimedOut, "nobody bothers it");
         drop(listener);
         assert_eq!(kind(ListenerOptions::new(name(kind_of_name, &text)).create_sync()), ErrorKind::AddrInUse);
         assert_eq!(directory.names(), before);
         Stream::connect(name(kind_of_name, &text)).unwrap();
-        assert_eq!(peer.line(), "accepted", "this one, or the probe");
+        assert_eq!(peer.line(), "accepted");
     }
 }
 
@@ -152,7 +149,6 @@ fn of_many_who_find_a_dead_socket_one_takes_its_place() {
         assert_eq!(took.len(), 1);
         refused.into_iter().for_each(|result| assert_eq!(kind(result), ErrorKind::AddrInUse));
         let listener = took.into_iter().flatten().next().unwrap();
-        drain(&listener);
         assert_reachable(&listener, directory.name("socket"));
         drop(listener);
         assert_eq!(directory.names(), [""; 0]);
@@ -160,13 +156,28 @@ fn of_many_who_find_a_dead_socket_one_takes_its_place() {
 }
 
 #[test]
+fn a_server_that_has_bound_its_socket_and_does_not_listen_yet_is_not_displaced() {
+    let _watchdog = Watchdog::new();
+    let directory = Directory::new();
+    let path = directory.path("socket");
+    let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    assert_eq!(kind(at(&path).create_sync()), ErrorKind::AddrInUse);
+    net::listen(&socket, 1).unwrap();
+    Stream::connect(directory.name("socket")).unwrap();
+    assert_eq!(directory.names(), ["socket"]);
+}
+
+#[test]
 fn nobody_is_displaced_in_the_abstract_namespace() {
     let _watchdog = Watchdog::new();
-    let options = ListenerOptions::new(Name::namespaced(unique()).unwrap()).try_overwrite(true);
+    let name = Name::namespaced(unique()).unwrap();
+    let options = ListenerOptions::new(name.clone()).try_overwrite(true);
     let listener = options.create_sync().unwrap();
     let error = options.create_sync().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
-    assert_eq!(error.to_string(), "another process has this name, and cannot be displaced in the abstract namespace");
+    let why = "another process has this name, and cannot be displaced in the abstract namespace";
+    assert_eq!(error.to_string(), format!("{name}: {why}"));
     drop(listener);
     options.create_sync().unwrap();
 }
@@ -205,12 +216,17 @@ fn what_is_not_a_socket_is_refused_and_untouched() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "contents");
 }
 
+/// The kind and the text of an error that names `path`.
+fn shown(error: &io::Error, path: &str) -> String {
+    format!("{:?}: {}", error.kind(), error.to_string().strip_prefix(&format!("{path}: ")).unwrap())
+}
+
 /// Tries to listen, and says how that went.
 pub(crate) fn bind(path: &str) {
     for overwrite in [false, true] {
         say(match at(Path::new(path)).try_overwrite(overwrite).create_sync() {
             Ok(_) => "listening".to_owned(),
-            Err(error) => format!("{:?}: {error}", error.kind()),
+            Err(error) => shown(&error, path),
         });
     }
 }
@@ -232,7 +248,8 @@ fn what_is_somebody_elses_is_left_to_them() {
     for overwrite in [false, true] {
         let error = at(&path).try_overwrite(overwrite).create_sync().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-        assert_eq!(error.to_string(), "the socket at this path belongs to another user");
+        let why = "the socket at this path belongs to another user";
+        assert_eq!(error.to_string(), format!("{}: {why}", path.display()));
     }
     assert_eq!((identity(), directory.names()), (before, vec!["socket".to_owned()]));
 
@@ -267,7 +284,6 @@ fn what_is_somebody_elses_is_left_to_them() {
     assert_eq!(directory.names(), ["program"]);
     let listener = at(&path).mode(0o666).create_sync().unwrap();
     assert_eq!(as_nobody(), ["AddrInUse: another process listens at this path", refused]);
-    drain(&listener);
     assert_reachable(&listener, directory.name("socket"));
     assert_eq!(directory.names(), ["program", "socket"]);
 }
@@ -363,9 +379,9 @@ fn a_mode_that_cannot_be_had_is_refused() {
     let _watchdog = Watchdog::new();
     let directory = Directory::new();
     let name = Name::namespaced(unique()).unwrap();
-    let error = ListenerOptions::new(name).mode(0o600).create_sync().unwrap_err();
+    let error = ListenerOptions::new(name.clone()).mode(0o600).create_sync().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert_eq!(error.to_string(), "a name in the abstract namespace has no mode");
+    assert_eq!(error.to_string(), format!("{name}: a name in the abstract namespace has no mode"));
     let error = at(&directory.path("socket")).mode(0o10000).create_sync().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert_eq!(directory.names(), [""; 0]);
@@ -425,5 +441,104 @@ fn a_path_that_leads_nowhere_leaves_nothing_behind() {
     let _watchdog = Watchdog::new();
     let directory = Directory::new();
     assert_eq!(kind(at(&directory.path("no/such/folder")).create_sync()), ErrorKind::NotFound);
+    assert_eq!(directory.names(), [""; 0]);
+}
+
+/// What `bind` says at `path`, where some system calls fail as they do on other file systems; `None` without strace(1).
+fn bind_where(calls_fail: &[&str], path: &Path) -> Option<[String; 2]> {
+    let strace = || {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2,linkat,flock"]);
+        command.args(calls_fail.iter().flat_map(|call| ["-e", call]));
+        command
+    };
+    let tried = strace().arg("true").stderr(Stdio::null()).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        skipped("other file systems: not permitted, or no program `strace`");
+        return None;
+    }
+    let mut command = strace();
+    command.arg(std::env::current_exe().unwrap());
+    let mut peer = Peer::start_command(command, "bind", &[path.to_str().unwrap()], |_| {}).unwrap();
+    let lines = [peer.line(), peer.line()];
+    peer.succeeds();
+    Some(lines)
+}
+
+#[test]
+fn a_file_system_without_flags_of_rename_or_without_locks_will_do() {
+    let directory = Directory::new();
+    let path = directory.path("socket");
+    for call_fails in ["inject=renameat2:error=EINVAL", "inject=flock:error=ENOLCK"] {
+        let _watchdog = Watchdog::new();
+        let Some(lines) = bind_where(&[call_fails], &path) else { return };
+        assert_eq!(lines, ["listening"; 2]);
+        assert_eq!(directory.names(), [""; 0]);
+        let bind = || bind_where(&[call_fails], &path).unwrap();
+        stale(&path);
+        assert_eq!(bind(), ["listening"; 2]);
+        assert_eq!(directory.names(), [""; 0]);
+        let listener = at(&path).create_sync().unwrap();
+        assert_eq!(bind(), ["AddrInUse: another process listens at this path", "listening"]);
+        drop(listener);
+        assert_eq!(directory.names(), [""; 0]);
+        fs::write(&path, "contents").unwrap();
+        assert_eq!(bind(), ["AlreadyExists: something that is not a socket lies at this path"; 2]);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "contents");
+        assert_eq!(directory.names(), ["socket"]);
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn a_file_system_on_which_no_socket_can_be_put_to_its_path_is_told_of() {
+    let _watchdog = Watchdog::new();
+    let directory = Directory::new();
+    let fail = ["inject=renameat2:error=EINVAL", "inject=linkat:error=EPERM"];
+    let Some(lines) = bind_where(&fail, &directory.path("socket")) else { return };
+    let why = "the file system knows neither RENAME_NOREPLACE nor hard links, without which no socket can be put there";
+    assert_eq!(lines, [format!("Unsupported: {why}"), format!("Unsupported: {why}")]);
+    assert_eq!(directory.names(), [""; 0]);
+}
+
+/// Says what cannot be had: a mode that the umask does not allow, and then a path beside which there is no room.
+pub(crate) fn without_proc([path, long]: [&str; 2]) {
+    umask(Mode::from_raw_mode(0o077));
+    drop(at(Path::new(path)).mode(0o600).create_sync().unwrap());
+    for (path, options) in [(path, at(Path::new(path)).mode(0o666)), (long, at(Path::new(long)))] {
+        say(shown(&options.create_sync().unwrap_err(), path));
+    }
+}
+
+#[test]
+fn what_cannot_be_had_without_proc_is_said() {
+    let _watchdog = Watchdog::new();
+    let unshare = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        if !geteuid().is_root() {
+            // Which may have what root has.
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"]).args(args);
+        command
+    };
+    let tried = unshare(&["true"]).stderr(Stdio::null()).status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return skipped("a system without /proc: not permitted, or no program `unshare`");
+    }
+    let directory = Directory::new();
+    let path = directory.path("socket");
+    let folder = directory.path(&"d".repeat(107 - directory.as_ref().as_os_str().len() - 3));
+    fs::create_dir(&folder).unwrap();
+    let command = unshare(&[std::env::current_exe().unwrap().to_str().unwrap()]);
+    let paths = [path.to_str().unwrap(), folder.join("s").to_str().unwrap()].map(str::to_owned);
+    let mut peer = Peer::start_command(command, "without proc", &[&paths[0], &paths[1]], |_| {}).unwrap();
+    assert_eq!(peer.line(), "Unsupported: without /proc mounted, the mode of a new file is as the umask makes it");
+    assert_eq!(
+        peer.line(),
+        "Unsupported: without /proc mounted, a path must leave some more bytes for a name beside it"
+    );
+    peer.succeeds();
+    fs::remove_dir(&folder).unwrap();
     assert_eq!(directory.names(), [""; 0]);
 }

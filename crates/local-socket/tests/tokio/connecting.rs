@@ -60,6 +60,7 @@ async fn nobody_there_is_an_error_at_once_in_every_mode() {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         let error = waiting(&abstract_name, wait_mode).connect_tokio().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.to_string().starts_with(&format!("{abstract_name}: ")), "{error}");
     }
 }
 
