@@ -21,7 +21,7 @@ pub fn connect(socket: &Path, name: &str) -> Outcome<Interface<Message>> {
         let nobody = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused);
         match error {
             Error::Io { source, .. } if nobody(source.kind()) && is_file => format!("{socket} is no socket").into(),
-            Error::Io { source, .. } if nobody(source.kind()) => format!(
+            Error::Io { doing: "connecting", source } if nobody(source.kind()) => format!(
                 "no server listens at {socket}: `cargo run --release --bin ipc-server -- --socket {socket}` starts one"
             )
             .into(),

@@ -32,6 +32,6 @@ pub use {
     listener::Listener,
     listener_options::{ListenerNonblockingMode, ListenerOptions},
     name::Name,
-    name_text::NameText,
+    name_text::{IntoName, NameText},
     stream::Stream,
 };

@@ -3,7 +3,6 @@
 mod interface;
 mod listener;
 mod methods;
-mod place;
 mod run;
 
 pub use {
@@ -14,8 +13,7 @@ pub use {
         Reservation, Role, Stats, Support, Wait, XmitError, XmitErrorKind, zerocopy,
     },
     listener::{Listener, Pending},
-    local_socket::Name,
-    place::Place,
+    local_socket::{IntoName, Name},
     run::{RunEnd, RunReport, Runner, StopHandle},
 };
 

@@ -10,9 +10,9 @@ use std::{
     time::Instant,
 };
 
-use local_socket::{ConnectOptions, ConnectWaitMode, ListenerOptions, Name};
+use local_socket::{ConnectOptions, ConnectWaitMode, IntoName, ListenerOptions, Name};
 
-use crate::{Credentials, Element, Error, Interface, Options, Role, place::Place};
+use crate::{Credentials, Element, Error, Interface, Options, Role};
 
 /// Waits for clients under a name: a path in the file system, or a name in the abstract namespace.
 ///
@@ -26,7 +26,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens at a path, which must have a `/` in it: bare names are no paths here. Or under a [`Name`].
+    /// Listens at a path, of which [`Name::path`] says what it is: a bare one lies in the user's runtime directory. Or under a [`Name`].
     ///
     /// Who may connect is decided by the mode of the socket, which the umask sets, and by the directory. In the abstract namespace
     /// everybody may.
@@ -34,8 +34,9 @@ impl Listener {
     /// # Errors
     ///
     /// [`Error::Io`]: `AddrInUse` when another process listens there, `AlreadyExists` when something lies there that is not a
-    /// socket, `PermissionDenied` when it is another user's, `InvalidInput` for a path without `/` or over 107 bytes.
-    pub fn bind(at: impl Place) -> Result<Self, Error> {
+    /// socket, `PermissionDenied` when it is another user's, `InvalidInput` for a path over 107 bytes. Otherwise see [`Name::path`]
+    /// and [`ListenerOptions::create_sync`].
+    pub fn bind(at: impl IntoName) -> Result<Self, Error> {
         let name = read(at)?;
         let listener = ListenerOptions::new(name.clone())
             .create_sync()
@@ -120,9 +121,9 @@ impl<T> Interface<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: `NotFound` where there is no such path, `ConnectionRefused` where nobody listens, `InvalidInput` for a path
-    /// without `/`. Otherwise see [`Error`].
-    pub fn connect(at: impl Place, options: &Options) -> Result<Self, Error>
+    /// [`Error::Io`]: `NotFound` where there is no such path, `ConnectionRefused` where nobody listens. Otherwise see
+    /// [`Error`] and [`Name::path`].
+    pub fn connect(at: impl IntoName, options: &Options) -> Result<Self, Error>
     where
         T: Element,
     {
@@ -145,6 +146,22 @@ impl<T> Interface<T> {
     }
 }
 
-fn read(at: impl Place) -> Result<Name, Error> {
-    at.name().map_err(|source| Error::Io { doing: "reading the path of the socket", source })
+fn read(at: impl IntoName) -> Result<Name, Error> {
+    at.into_name().map_err(|source| Error::Io { doing: "reading the path of the socket", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_sides_meet_under_a_name_in_the_abstract_namespace() {
+        let name = Name::namespaced(format!("memenpsf.{}", std::process::id())).expect("a name");
+        let listener = Listener::bind(&name).expect("a free name");
+        assert_eq!((listener.name(), listener.path()), (&name, Path::new("")));
+        let client = std::thread::spawn(move || Interface::<u64>::connect(name, &Options::new()).map(drop));
+        let server: Interface<u64> = listener.accept().expect("a client").open(&Options::new()).expect("the same type");
+        client.join().expect("no panic").expect("a server");
+        drop(server);
+    }
 }

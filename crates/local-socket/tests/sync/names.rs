@@ -1,6 +1,7 @@
 //! Names, and what is none.
 
 use std::{
+    borrow::Cow,
     ffi::{CStr, CString, OsStr, OsString},
     fs,
     io::ErrorKind,
@@ -8,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use local_socket::{ListenerOptions, Name, NameText, Stream};
+use local_socket::{IntoName, ListenerOptions, Name, NameText, Stream};
 
 use crate::rig::{Directory, Peer, Watchdog, say};
 
@@ -16,6 +17,7 @@ use crate::rig::{Directory, Peer, Watchdog, say};
 fn whatever_a_name_is_written_as_it_is_the_same_name() {
     fn check(text: impl NameText + Copy) {
         assert_eq!(Name::path(text).unwrap().as_path(), Some(Path::new("./name")));
+        assert_eq!(text.into_name().unwrap(), Name::path("./name").unwrap());
         assert_eq!(Name::namespaced(text).unwrap(), Name::namespaced("./name").unwrap());
     }
     check("./name");
@@ -28,6 +30,15 @@ fn whatever_a_name_is_written_as_it_is_the_same_name() {
     check(&CString::from(c"./name"));
     assert_eq!(Name::path(String::from("./name")).unwrap(), Name::path(PathBuf::from("./name")).unwrap());
     assert_eq!(Name::path(CString::from(c"./name")).unwrap(), Name::path(OsString::from("./name")).unwrap());
+    check(&Box::<Path>::from(Path::new("./name")));
+    check(&Cow::from(Path::new("./name")));
+    check(&Cow::<str>::from(String::from("./name")));
+    let mut owned = PathBuf::from("./name");
+    let borrowed: &mut PathBuf = &mut owned;
+    assert_eq!(Name::path(borrowed).unwrap().as_path(), Some(Path::new("./name")));
+    for name in [Name::path("./name").unwrap(), Name::namespaced("name").unwrap()] {
+        assert_eq!((&name).into_name().unwrap(), name.clone().into_name().unwrap());
+    }
 }
 
 #[test]
