@@ -5,6 +5,7 @@ use std::{
     net::Shutdown,
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
+    time::Duration,
 };
 
 use crate::Stream;
@@ -40,7 +41,27 @@ pub(crate) fn reunite<S>(rh: RecvHalf<S>, sh: SendHalf<S>) -> Result<S, ReuniteE
     Ok(Arc::into_inner(sh.0).expect("the last half"))
 }
 
+impl RecvHalf {
+    /// The stream's [`set_recv_timeout`](Stream::set_recv_timeout).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_recv_timeout(timeout)
+    }
+}
+
 impl SendHalf {
+    /// The stream's [`set_send_timeout`](Stream::set_send_timeout).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.0.set_send_timeout(timeout)
+    }
+
     /// Says "no more": the peer reads what was written and then the end. The other half goes on reading.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// One of its examples needs tokio.
+#![cfg_attr(any(not(doctest), feature = "tokio"), doc = include_str!("../README.md"))]
 #![doc = include_str!("coming_from_interprocess.md")]
 
 mod adopt;

@@ -27,6 +27,13 @@ use crate::{
 /// a `BrokenPipe` error and never a SIGPIPE.
 ///
 /// The Unix stream inside can be taken out and put in with `From` and `Into`.
+///
+/// # Descriptors
+///
+/// Descriptors that the peer sends along, unix(7), are closed by the kernel: by the read that comes to them, or when the stream is
+/// closed. Closing a TCP socket with `SO_LINGER` in this way, or a file of a FUSE file system, can take as long as the peer likes,
+/// whatever the timeouts, also on a nonblocking stream and in an async task. Against peers that may do so, take the Unix stream out:
+/// `fdpass::recv_fds` receives descriptors and can refuse them, and `fdpass::hang_up` ends a stream, without lingering.
 #[derive(Debug)]
 pub struct Stream {
     socket: UnixStream,

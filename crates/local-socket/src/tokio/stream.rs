@@ -26,7 +26,8 @@ use crate::{Credentials, ReuniteError, halves, stream::IOV_MAX, wait::uninterrup
 /// `AsyncWriteExt` says "no more": the peer reads what was written and then the end, and this side goes on reading. `flush` does
 /// nothing: what is written is on its way.
 ///
-/// The Unix stream inside can be taken out and put in with `From` and `Into`, a [`crate::Stream`] with `TryFrom` and `TryInto`.
+/// The Unix stream inside can be taken out and put in with `From` and `Into`, a [`crate::Stream`] with `TryFrom` and `TryInto`. What
+/// [`crate::Stream`] says about descriptors holds here too.
 ///
 /// # Cancel safety
 ///
@@ -105,7 +106,8 @@ impl AsyncRead for &Stream {
             return Poll::Ready(Ok(()));
         }
         // A read that leaves room is no sign that the socket is empty: a message with descriptors, which are dropped here, ends a read
-        // though more bytes are there, unix(7). No event would tell of them, so only `WouldBlock` makes this wait.
+        // though more bytes are there, unix(7). No event would tell of them, so only `WouldBlock` makes this wait. `MSG_CTRUNC` of
+        // recvmsg(2) tells when that was so, and `FIONREAD` whether bytes are there: both cost more than the call that would block.
         let bytes = ready!(self.poll_io(Interest::READABLE, context, || {
             recv(&self.0, &mut *room, RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
         }))?;

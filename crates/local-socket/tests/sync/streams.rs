@@ -80,6 +80,11 @@ fn a_read_and_a_write_end_in_time() {
     assert_eq!(kinds, [ErrorKind::TimedOut; 4]);
     // A clone has taken them over.
     assert_eq!(taking(TIME, || one.try_clone().unwrap().read(&mut [0])).unwrap_err().kind(), ErrorKind::TimedOut);
+    let (mut recv, mut send) = one.split();
+    recv.set_timeout(Some(2 * TIME)).unwrap();
+    send.set_timeout(Some(3 * TIME)).unwrap();
+    assert_eq!(taking(2 * TIME, || recv.read(&mut [0])).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(taking(3 * TIME, || send.write(b"x")).unwrap_err().kind(), ErrorKind::TimedOut);
 }
 
 #[test]
