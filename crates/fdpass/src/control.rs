@@ -4,7 +4,9 @@
 #![allow(unsafe_code, reason = "system calls take pointers, and a number from the kernel becomes an owned descriptor")]
 
 use std::{
+    io::{IoSlice, IoSliceMut},
     mem::{MaybeUninit, size_of},
+    num::NonZero,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     ptr,
 };
@@ -14,7 +16,7 @@ use nix::{
     libc::{self, c_int, c_void},
 };
 
-use crate::MAX_FDS;
+use crate::{Credentials, MAX_FDS};
 
 /// `SO_PASSPIDFD` of `asm-generic/socket.h`, Linux 6.5.
 pub(crate) const SO_PASSPIDFD: c_int = 76;
@@ -59,10 +61,12 @@ struct Aligned<const N: usize>([u8; N]);
 /// Everything one `recvmsg` delivered. Dropping it closes every descriptor that came.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    /// Bytes of payload.
+    /// Bytes of payload; with `MSG_TRUNC` asked for, also those that had no room.
     pub(crate) len: usize,
     /// All descriptors of all `SCM_RIGHTS` messages, in their order.
     pub(crate) fds: Vec<OwnedFd>,
+    /// Who sent it, of the first `SCM_CREDENTIALS` message.
+    pub(crate) credentials: Option<Credentials>,
     /// The descriptor of the first `SCM_PIDFD` message that held one.
     pub(crate) pidfd: Option<OwnedFd>,
     /// `MSG_CTRUNC`: control messages or descriptors were dropped.
@@ -88,17 +92,17 @@ fn rights(fds: &[BorrowedFd<'_>]) -> Aligned<SEND_ROOM> {
     control
 }
 
-/// One `sendmsg`: the payload, and with it exactly these descriptors, at most [`MAX_FDS`].
+/// One `sendmsg`: the parts of the payload, and with them exactly these descriptors, at most [`MAX_FDS`]. A signal does not end it.
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
-    payload: &[u8],
+    parts: &[IoSlice<'_>],
     fds: &[BorrowedFd<'_>],
     flags: c_int,
 ) -> Result<usize, Errno> {
-    let mut part = libc::iovec { iov_base: payload.as_ptr().cast_mut().cast::<c_void>(), iov_len: payload.len() };
     let mut message = empty_message();
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
+    // An `IoSlice` is laid out as an `iovec`, its documentation says.
+    message.msg_iov = parts.as_ptr().cast_mut().cast::<libc::iovec>();
+    message.msg_iovlen = parts.len() as _;
 
     let mut control;
     if !fds.is_empty() {
@@ -107,10 +111,15 @@ pub(crate) fn send(
         message.msg_control = used.as_mut_ptr().cast::<c_void>();
         message.msg_controllen = used.len() as _;
     }
-    // SAFETY: `payload`, `part` and `control` live until after the call, the lengths beside the
-    // pointers are theirs, and the kernel only reads them.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) };
-    Errno::result(sent).map(|sent| sent as usize)
+    loop {
+        // SAFETY: `parts`, what they point to and `control` live until after the call, the lengths beside the
+        // pointers are theirs, and the kernel only reads them.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags | libc::MSG_NOSIGNAL) };
+        match Errno::result(sent) {
+            Err(Errno::EINTR) => {}
+            result => return Ok(result? as usize),
+        }
+    }
 }
 
 /// One `recvmsg` with room for as many descriptors as a message can carry. A signal does not end it.
@@ -118,19 +127,19 @@ pub(crate) fn send(
 /// So the caller counts exactly, and closes what it does not want: what the kernel has no room for it
 /// closes itself, inside the call, and a socket that lingers can hold that up.
 /// All descriptors are close-on-exec and owned when this returns.
-pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> Result<Delivery, Errno> {
-    let mut part = libc::iovec { iov_base: buf.as_mut_ptr().cast::<c_void>(), iov_len: buf.len() };
+pub(crate) fn receive(socket: BorrowedFd<'_>, parts: &mut [IoSliceMut<'_>], flags: c_int) -> Result<Delivery, Errno> {
     let mut control = Aligned([0; RECV_ROOM]);
     let room = &mut control.0[..];
     let mut message = empty_message();
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
+    // An `IoSliceMut` is laid out as an `iovec`, its documentation says.
+    message.msg_iov = parts.as_mut_ptr().cast::<libc::iovec>();
+    message.msg_iovlen = parts.len() as _;
     message.msg_control = room.as_mut_ptr().cast::<c_void>();
     message.msg_controllen = room.len() as _;
 
     let flags = flags | libc::MSG_CMSG_CLOEXEC;
     let len = loop {
-        // SAFETY: `buf`, `part` and `room` are borrowed for writing until after the call, and the lengths
+        // SAFETY: what `parts` point to and `room` are borrowed for writing until after the call, and the lengths
         // beside the pointers are theirs.
         let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) };
         match Errno::result(received) {
@@ -142,10 +151,11 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buf: &mut [u8], flags: c_int) -> R
     // The kernel has put there how much of the room it used.
     let filled = room.len().min(message.msg_controllen as _);
     let inbox = Inbox { bytes: &room[..filled] };
-    let Taken { fds, pidfd } = inbox.take();
+    let Taken { fds, credentials, pidfd } = inbox.take();
     Ok(Delivery {
         len,
         fds,
+        credentials,
         pidfd,
         control_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
         payload_truncated: message.msg_flags & libc::MSG_TRUNC != 0,
@@ -166,6 +176,7 @@ struct Inbox<'a> {
 #[derive(Default)]
 struct Taken {
     fds: Vec<OwnedFd>,
+    credentials: Option<Credentials>,
     pidfd: Option<OwnedFd>,
 }
 
@@ -187,6 +198,9 @@ impl Inbox<'_> {
                     // SAFETY: the numbers of an `SCM_RIGHTS` message (I1), seen once (I2).
                     taken.fds.extend(numbers.filter_map(|fd| unsafe { own(fd) }));
                 }
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                    taken.credentials = taken.credentials.or(credentials(numbers));
+                }
                 (libc::SOL_SOCKET, SCM_PIDFD) => {
                     // SAFETY: the numbers of an `SCM_PIDFD` message (I1), seen once (I2).
                     for pidfd in numbers.filter_map(|fd| unsafe { own(fd) }) {
@@ -201,6 +215,12 @@ impl Inbox<'_> {
         }
         taken
     }
+}
+
+/// The kernel's `struct ucred`: a process id, a user id and a group id.
+fn credentials(mut numbers: impl Iterator<Item = c_int>) -> Option<Credentials> {
+    let (pid, uid, gid) = (numbers.next()?, numbers.next()?, numbers.next()?);
+    Some(Credentials { pid: NonZero::new(pid), uid: uid.cast_unsigned(), gid: gid.cast_unsigned() })
 }
 
 /// `None` for a negative number: an errno in the place of a pidfd.
@@ -242,7 +262,6 @@ pub(crate) fn set_option(socket: BorrowedFd<'_>, name: c_int, value: c_int) -> R
 }
 
 /// `FIONREAD`: the unread bytes of a stream or seqpacket socket, or of the first datagram.
-#[cfg(feature = "tokio")]
 pub(crate) fn unread(socket: BorrowedFd<'_>) -> Result<usize, Errno> {
     let mut bytes: c_int = 0;
     // SAFETY: `FIONREAD` writes one `int` to where the pointer points, and `bytes` is one.
@@ -330,6 +349,17 @@ mod tests {
         let foreign = message(cmsg_len(3 * FD), libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &[1, 2, 3]);
         let bytes = [foreign, rights_message(&[fd])].concat();
         assert_eq!(numbers(&Inbox { bytes: &bytes }.take()), [fd]);
+    }
+
+    #[test]
+    fn credentials_are_read_and_short_ones_are_none() {
+        let with = |numbers: &[c_int]| {
+            let bytes = message(cmsg_len(size_of_val(numbers)), libc::SOL_SOCKET, libc::SCM_CREDENTIALS, numbers);
+            Inbox { bytes: &bytes }.take().credentials
+        };
+        assert_eq!(with(&[1, 2, -1]), Some(Credentials { pid: NonZero::new(1), uid: 2, gid: u32::MAX }));
+        assert_eq!(with(&[0, 2, 3]), Some(Credentials { pid: None, uid: 2, gid: 3 }));
+        assert_eq!(with(&[1, 2]), None);
     }
 
     #[test]

@@ -4,15 +4,15 @@ use std::{num::NonZero, os::fd::AsFd};
 
 use nix::{
     errno::Errno,
-    sys::socket::{getsockopt, sockopt},
+    sys::socket::{getsockopt, setsockopt, sockopt},
 };
 
 use crate::{Error, control};
 
-/// The process that made the other end of a connection, as it was at that moment.
+/// A process at the other end, as it was at a certain moment, after which it may have changed its user, passed the socket on, or ended.
 ///
-/// "Made" means `connect`, `listen` or `socketpair`: the process may have changed its user, passed
-/// the socket on, or ended since.
+/// Those of [`peer_credentials`] are of `connect`, `listen` or `socketpair`, those of a
+/// [message](crate::Received::credentials) of the moment when it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Credentials {
@@ -34,6 +34,18 @@ pub struct Credentials {
 pub fn peer_credentials(socket: impl AsFd) -> Result<Credentials, Error> {
     let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(Error::from_errno)?;
     Ok(Credentials { pid: NonZero::new(peer.pid()), uid: peer.uid(), gid: peer.gid() })
+}
+
+/// Says whether messages received on this socket bring the credentials of their sender: `SO_PASSCRED`, see unix(7).
+///
+/// They arrive as [`Received::credentials`](crate::Received::credentials), and unlike [`peer_credentials`] they are those of the process
+/// that sent the bytes; the kernel checks what a sender claims. With this on, the end of a seqpacket
+/// socket is told from every empty message. A socket without an address that sends while this is on gets one in the abstract namespace.
+///
+/// # Errors
+/// [`Error::Io`], for example for a descriptor that is no socket.
+pub fn set_pass_credentials(socket: impl AsFd, on: bool) -> Result<(), Error> {
+    setsockopt(&socket, sockopt::PassCred, &on).map_err(Error::from_errno)
 }
 
 /// Says whether messages received on this socket bring a pidfd of their sender: `SO_PASSPIDFD`,

@@ -10,7 +10,7 @@ use nix::{
     },
 };
 
-use crate::control;
+use crate::{Error, MAX_FDS, set_pass_credentials, try_recv_fds};
 
 /// Closes descriptors that a peer sent and that are not wanted, without waiting as its sockets may ask for.
 ///
@@ -37,21 +37,26 @@ pub fn keep_out_of_band_inline(stream: impl AsFd) {
     let _ = setsockopt(&stream.as_fd(), OobInline, &true);
 }
 
-/// Ends a stream socket for good, before it is closed: shuts it down both ways and [discards](discard) the descriptors of what was not
-/// read, which close(2) would close as their sender likes.
+/// Ends a stream or seqpacket socket for good, before it is closed: shuts it down both ways and [discards](discard) the descriptors of
+/// what was not read, which close(2) would close as their sender likes.
 ///
 /// The peer can still read what was sent to it, and then finds the end, also while other processes have copies of this socket.
-pub fn hang_up(stream: impl AsFd) {
-    let stream = stream.as_fd();
-    if shutdown(stream.as_raw_fd(), Shutdown::Both).is_err() {
+pub fn hang_up(socket: impl AsFd) {
+    let socket = socket.as_fd();
+    if shutdown(socket.as_raw_fd(), Shutdown::Both).is_err() {
         // Nobody may send any more; or the peer still can, and this would never end.
         return;
     }
-    keep_out_of_band_inline(stream);
+    keep_out_of_band_inline(socket);
+    // So that an empty message is told from the end.
+    let _ = set_pass_credentials(socket, true);
     let mut buffer = [0; 4096];
-    while let Ok(delivery) = control::receive(stream, &mut buffer, libc::MSG_DONTWAIT)
-        && delivery.len > 0
-    {
-        discard(delivery.fds);
+    loop {
+        match try_recv_fds(socket, &mut buffer, MAX_FDS) {
+            Ok(received) => discard(received.fds),
+            Err(Error::EndOfFile | Error::WouldBlock | Error::Io(_)) => return,
+            // A message that was refused, with its descriptors.
+            Err(_) => {}
+        }
     }
 }

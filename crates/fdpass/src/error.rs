@@ -54,6 +54,8 @@ pub enum Error {
     },
     /// A datagram or seqpacket message was longer than the buffer; the kernel dropped the rest.
     MessageTruncated {
+        /// The length of the message in bytes; only [`recv_message`](crate::recv_message) asks for it.
+        length: Option<usize>,
         /// The length of the buffer in bytes; it holds the beginning of the message.
         room: usize,
     },
@@ -95,7 +97,10 @@ impl fmt::Display for Error {
             Self::Truncated { allowed, got } => {
                 write!(f, "only {got} of the message's descriptors could be taken ({allowed} allowed)")
             }
-            Self::MessageTruncated { room } => {
+            Self::MessageTruncated { length: Some(length), room } => {
+                write!(f, "the message of {length} bytes was longer than the buffer of {room} bytes")
+            }
+            Self::MessageTruncated { length: None, room } => {
                 write!(f, "the message was longer than the buffer of {room} bytes")
             }
             Self::WrongTag => f.write_str("another tag came than the expected one"),

@@ -1,11 +1,11 @@
 //! Sending a payload and the descriptors that go with it.
 
-use std::os::fd::{AsFd, BorrowedFd};
-
-use nix::{
-    errno::Errno,
-    libc::{self, c_int},
+use std::{
+    io::IoSlice,
+    os::fd::{AsFd, BorrowedFd},
 };
+
+use nix::libc::{self, c_int};
 
 use crate::{Error, MAX_FDS, control};
 
@@ -38,13 +38,17 @@ fn send(socket: BorrowedFd<'_>, payload: &[u8], fds: &[BorrowedFd<'_>], flags: c
     if payload.is_empty() {
         return Err(Error::EmptyPayload);
     }
+    send_parts(socket, &[IoSlice::new(payload)], fds, flags)
+}
+
+pub(crate) fn send_parts(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    fds: &[BorrowedFd<'_>],
+    flags: c_int,
+) -> Result<usize, Error> {
     if fds.len() > MAX_FDS {
         return Err(Error::TooManyFds { requested: fds.len() });
     }
-    loop {
-        match control::send(socket, payload, fds, flags | libc::MSG_NOSIGNAL) {
-            Err(Errno::EINTR) => {}
-            result => return result.map_err(Error::from_errno),
-        }
-    }
+    control::send(socket, parts, fds, flags).map_err(Error::from_errno)
 }

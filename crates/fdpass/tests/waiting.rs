@@ -117,7 +117,7 @@ fn a_message_longer_than_the_buffer_is_told_and_its_descriptors_are_closed() {
         send_fds(&here, b"long", &borrowed(&sent)).unwrap();
         let mut buf = [0; 2];
         let error = recv_fds(&there, &mut buf, 2).unwrap_err();
-        assert!(matches!(error, Error::MessageTruncated { room: 2 }));
+        assert!(matches!(error, Error::MessageTruncated { room: 2, .. }));
         assert_eq!(&buf, b"lo");
         assert_eq!(open_descriptors(), before);
         assert!(matches!(try_recv_fds(&there, &mut buf, 2), Err(Error::WouldBlock)));
