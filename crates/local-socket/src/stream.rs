@@ -18,6 +18,7 @@ use rustix::{
 use crate::{
     ConnectOptions, Credentials, Name, RecvHalf, ReuniteError, SendHalf, halves,
     timeout::{Limit, MayWait},
+    wait::uninterrupted,
 };
 
 /// A connection between two processes: bytes go in at one end and come out at the other as they were written, and nothing else does.
@@ -66,7 +67,8 @@ impl Stream {
 
     /// How long a read waits for something to read, before it ends with `TimedOut`; `None`, as at first, for as long as it takes.
     ///
-    /// Each call has the whole time, and signals do not lengthen it. The timeout belongs to this stream, not to the socket: a
+    /// Each call has the whole time, and signals do not lengthen it. The timeout belongs to this stream, not to the socket, so that calls
+    /// of other crates, `fdpass` for example, do not heed it; a
     /// [clone](Self::try_clone) takes it over and then has its own, and the `UnixStream` inside knows nothing of it. A nonblocking
     /// stream waits for nothing, whatever its timeouts.
     ///
@@ -145,14 +147,14 @@ impl Stream {
 
     fn keep_recv<T>(&self, mut call: impl FnMut(RecvFlags) -> Result<T, rustix::io::Errno>) -> io::Result<T> {
         self.recv_timeout.keep(self.as_fd(), PollFlags::IN, |may_wait| {
-            call(if may_wait == MayWait::Yes { RecvFlags::empty() } else { RecvFlags::DONTWAIT })
+            uninterrupted(|| call(if may_wait == MayWait::Yes { RecvFlags::empty() } else { RecvFlags::DONTWAIT }))
         })
     }
 
     fn keep_send<T>(&self, mut call: impl FnMut(SendFlags) -> Result<T, rustix::io::Errno>) -> io::Result<T> {
         self.send_timeout.keep(self.as_fd(), PollFlags::OUT, |may_wait| {
             let dont_wait = if may_wait == MayWait::Yes { SendFlags::empty() } else { SendFlags::DONTWAIT };
-            call(SendFlags::NOSIGNAL | dont_wait)
+            uninterrupted(|| call(SendFlags::NOSIGNAL | dont_wait))
         })
     }
 }

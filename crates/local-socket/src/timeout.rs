@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::wait::{ready, uninterrupted};
+use crate::wait::ready;
 
 /// Nanoseconds, 0 for no limit.
 ///
@@ -43,27 +43,68 @@ impl Limit {
 
     /// Makes a call on `socket` until no signal interrupts it, and while there is a limit until that. The call is told whether it may
     /// wait itself.
-    pub(crate) fn keep<T>(
+    pub(crate) fn keep<T, E: Again>(
         &self,
         socket: BorrowedFd<'_>,
         what: PollFlags,
-        mut call: impl FnMut(MayWait) -> Result<T, Errno>,
-    ) -> io::Result<T> {
+        mut call: impl FnMut(MayWait) -> Result<T, E>,
+    ) -> Result<T, E::Told> {
         let Some(timeout) = self.get() else {
-            return Ok(uninterrupted(|| call(MayWait::Yes))?);
+            return Ok(call(MayWait::Yes)?);
         };
-        let until = Instant::now().checked_add(timeout);
-        loop {
-            match uninterrupted(|| call(MayWait::No)) {
-                // As with the kernel's own, a nonblocking socket waits for nothing.
-                Err(Errno::AGAIN) if !fcntl_getfl(socket)?.contains(OFlags::NONBLOCK) => {
-                    if !ready(socket, what, until)? {
-                        return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not get to it in time"));
-                    }
-                }
-                result => return Ok(result?),
+        // As with the kernel's own, a nonblocking socket waits for nothing.
+        match call(MayWait::No) {
+            Err(error)
+                if error.is_again() && !fcntl_getfl(socket).map_err(io::Error::from)?.contains(OFlags::NONBLOCK) =>
+            {
+                wait_for(socket, what, Instant::now().checked_add(timeout), || call(MayWait::No))
             }
+            result => Ok(result?),
         }
+    }
+}
+
+/// Makes a call that does not wait each time the socket is ready for it, until it is one that need not wait, or until a moment.
+pub(crate) fn wait_for<T, E: Again>(
+    socket: BorrowedFd<'_>,
+    what: PollFlags,
+    until: Option<Instant>,
+    mut call: impl FnMut() -> Result<T, E>,
+) -> Result<T, E::Told> {
+    loop {
+        if !ready(socket, what, until)? {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer did not get to it in time").into());
+        }
+        match call() {
+            Err(error) if error.is_again() => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The error of a call that may say that it would have to wait.
+pub(crate) trait Again {
+    /// The error that the user is told.
+    type Told: From<Self> + From<io::Error>
+    where
+        Self: Sized;
+
+    fn is_again(&self) -> bool;
+}
+
+impl Again for Errno {
+    type Told = io::Error;
+
+    fn is_again(&self) -> bool {
+        *self == Self::AGAIN
+    }
+}
+
+impl Again for fdpass::Error {
+    type Told = crate::Error;
+
+    fn is_again(&self) -> bool {
+        matches!(self, Self::WouldBlock)
     }
 }
 
@@ -98,7 +139,7 @@ mod tests {
         limit.set(Some(TIME)).expect("a good time");
         let start = Instant::now();
         let mut calls = 0;
-        let result = limit.keep::<()>(one.as_fd(), PollFlags::IN, |_| {
+        let result = limit.keep::<(), _>(one.as_fd(), PollFlags::IN, |_| {
             calls += 1;
             // A hang is a failure.
             assert!(start.elapsed() < 20 * TIME);

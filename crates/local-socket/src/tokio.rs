@@ -24,12 +24,29 @@
 //! # }
 //! ```
 
+#[cfg(feature = "serde")]
+mod bootstrap;
+#[cfg(feature = "serde")]
+mod channel;
 mod connect;
 mod listener;
+mod raw_channel;
+mod registered;
+mod socket;
 mod stream;
 mod through;
 
-pub use {listener::Listener, stream::Stream};
+#[cfg(feature = "serde")]
+pub use {
+    bootstrap::Bootstrapper,
+    channel::{Receiver, Sender, channel, duplex},
+};
+pub use {
+    listener::Listener,
+    raw_channel::{RawReceiver, RawSender, raw_channel},
+    socket::Socket,
+    stream::Stream,
+};
 
 /// The half of a [`Stream`] that reads: see [`Stream::split`].
 pub type RecvHalf = crate::RecvHalf<Stream>;

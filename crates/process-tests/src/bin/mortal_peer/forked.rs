@@ -44,7 +44,7 @@ fn in_child<H>(open: Option<usize>, handles: H, child: impl FnOnce(H)) -> (nix::
 /// What `in_child` does in the child.
 fn end_child(places: &[usize], open: Option<usize>, child: impl FnOnce()) -> ! {
     let done = catch_unwind(AssertUnwindSafe(|| {
-        assert_eq!(segment_pages(), [], "segments are inherited");
+        assert!(segment_pages().is_empty(), "segments are inherited");
         let mut pages = OwnPages::map(places);
         child();
         pages.check();
