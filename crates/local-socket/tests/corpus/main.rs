@@ -1,6 +1,8 @@
-//! What the fuzzer `names` found worth keeping, and bytes at random, through the function that it runs.
+//! What the fuzzers `names` and `channel` found worth keeping, and bytes at random, through the functions that they run.
 #![allow(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+#[cfg(all(feature = "cbor", feature = "json", feature = "serde"))]
+mod channel;
 mod place;
 mod seeds;
 mod target;
