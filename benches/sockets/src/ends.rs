@@ -1,4 +1,4 @@
-//! The two ends of a run, each in a process and on a core of its own: the near end listens, the far end calls.
+//! The two ends of a stream, each in a process of its own: the near end listens, the far end calls.
 
 use std::{
     env,
@@ -16,24 +16,25 @@ use local_socket as ours;
 use nix::unistd::alarm;
 
 use crate::{
-    cores::{HERE, THERE, pin},
+    cores::{HERE, pin},
     link::{Awaited, Blocking, at_once},
     measures,
-    plan::{Form, Measure, Plan, System},
+    plan::{Form, Plan, Streams, Subject},
 };
 
 /// The first argument of this program when it is to be the far end. The system, the plan and the name follow.
 const FAR_END: &str = "--far-end";
 /// Seconds after which a run hangs, and is killed.
-const PATIENCE: u32 = 30;
+pub const PATIENCE: u32 = 30;
 
-/// Runs a plan between this process and another one. Nanoseconds.
-pub fn run(system: System, index: usize, plan: Plan) -> io::Result<f64> {
+/// Runs a plan between this process and another one. Nanoseconds. The far end is told the places of system and plan.
+pub fn run(place: usize, form: Form, index: usize, plan: Plan) -> io::Result<f64> {
+    let (system, _) = Streams::ALL[place];
     pin(HERE);
     alarm::set(PATIENCE);
     let name = format!("sockets.{:x}", id());
-    let call = || FarProcess::start(system, index, &name);
-    let found = match plan.form {
+    let call = || FarProcess::start(place, index, &name);
+    let found = match form {
         Form::Sync => near_sync(system, plan, &name, call),
         Form::Tokio => in_runtime(near_tokio(system, plan, &name, call)),
     };
@@ -49,29 +50,35 @@ pub fn play() -> io::Result<bool> {
         return Ok(false);
     }
     alarm::set(PATIENCE);
-    let system = system.parse().map_err(io::Error::other)?;
-    let plan = Plan::all()[plan.parse::<usize>().map_err(io::Error::other)?];
-    pin(if plan.measure == Measure::RoundTripOneCore { HERE } else { THERE });
-    match plan.form {
-        Form::Sync => far_sync(system, plan, name)?,
-        Form::Tokio => in_runtime(far_tokio(system, plan, name))?,
+    let [system, plan] = [system, plan].map(|place| place.parse::<usize>().map_err(io::Error::other));
+    let ((system, _), plan) = (Streams::ALL[system?], Plan::all()[plan?]);
+    pin(plan.far_core());
+    match plan.subject {
+        Subject::Stream(Form::Sync) => far_sync(system, plan, name)?,
+        Subject::Stream(Form::Tokio) => in_runtime(far_tokio(system, plan, name))?,
+        _ => return Err(io::Error::other("no plan of streams")),
     }
     Ok(true)
 }
 
-fn near_sync(system: System, plan: Plan, name: &str, call: impl FnOnce() -> io::Result<FarProcess>) -> io::Result<f64> {
+fn near_sync(
+    system: Streams,
+    plan: Plan,
+    name: &str,
+    call: impl FnOnce() -> io::Result<FarProcess>,
+) -> io::Result<f64> {
     match system {
-        System::Ours => {
+        Streams::Ours => {
             let listener = ours::ListenerOptions::new(ours::Name::namespaced(name)?).create_sync()?;
             let _far = call()?;
             at_once(measures::near(plan, Blocking(listener.accept()?)))
         }
-        System::Interprocess => {
+        Streams::Interprocess => {
             let listener = theirs::ListenerOptions::new().name(their_name(name)?).create_sync()?;
             let _far = call()?;
             at_once(measures::near(plan, Blocking(theirs::traits::Listener::accept(&listener)?)))
         }
-        System::Bare => {
+        Streams::Bare => {
             let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
             let _far = call()?;
             at_once(measures::near(plan, Blocking(listener.accept()?.0)))
@@ -79,17 +86,17 @@ fn near_sync(system: System, plan: Plan, name: &str, call: impl FnOnce() -> io::
     }
 }
 
-fn far_sync(system: System, plan: Plan, name: &str) -> io::Result<()> {
+fn far_sync(system: Streams, plan: Plan, name: &str) -> io::Result<()> {
     match system {
-        System::Ours => {
+        Streams::Ours => {
             let stream = ours::Stream::connect(ours::Name::namespaced(name)?)?;
             at_once(measures::far(plan, Blocking(stream)))
         }
-        System::Interprocess => {
+        Streams::Interprocess => {
             let stream = <theirs::Stream as theirs::traits::Stream>::connect(their_name(name)?)?;
             at_once(measures::far(plan, Blocking(stream)))
         }
-        System::Bare => {
+        Streams::Bare => {
             let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
             at_once(measures::far(plan, Blocking(stream)))
         }
@@ -97,23 +104,23 @@ fn far_sync(system: System, plan: Plan, name: &str) -> io::Result<()> {
 }
 
 async fn near_tokio(
-    system: System,
+    system: Streams,
     plan: Plan,
     name: &str,
     call: impl FnOnce() -> io::Result<FarProcess>,
 ) -> io::Result<f64> {
     match system {
-        System::Ours => {
+        Streams::Ours => {
             let listener = ours::ListenerOptions::new(ours::Name::namespaced(name)?).create_tokio()?;
             let _far = call()?;
             measures::near(plan, Awaited(listener.accept().await?)).await
         }
-        System::Interprocess => {
+        Streams::Interprocess => {
             let listener = theirs::ListenerOptions::new().name(their_name(name)?).create_tokio()?;
             let _far = call()?;
             measures::near(plan, Awaited(theirs::traits::tokio::Listener::accept(&listener).await?)).await
         }
-        System::Bare => {
+        Streams::Bare => {
             let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
             listener.set_nonblocking(true)?;
             let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -123,17 +130,17 @@ async fn near_tokio(
     }
 }
 
-async fn far_tokio(system: System, plan: Plan, name: &str) -> io::Result<()> {
+async fn far_tokio(system: Streams, plan: Plan, name: &str) -> io::Result<()> {
     match system {
-        System::Ours => {
+        Streams::Ours => {
             let stream = ours::tokio::Stream::connect(ours::Name::namespaced(name)?).await?;
             measures::far(plan, Awaited(stream)).await
         }
-        System::Interprocess => {
+        Streams::Interprocess => {
             let stream = <theirs::tokio::Stream as theirs::traits::tokio::Stream>::connect(their_name(name)?).await?;
             measures::far(plan, Awaited(stream)).await
         }
-        System::Bare => {
+        Streams::Bare => {
             let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
             stream.set_nonblocking(true)?;
             measures::far(plan, Awaited(tokio::net::UnixStream::from_std(stream)?)).await
@@ -153,8 +160,8 @@ fn in_runtime<T>(future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
 struct FarProcess(Child);
 
 impl FarProcess {
-    fn start(system: System, plan: usize, name: &str) -> io::Result<Self> {
-        let arguments = [FAR_END, &(system as usize).to_string(), &plan.to_string(), name];
+    fn start(system: usize, plan: usize, name: &str) -> io::Result<Self> {
+        let arguments = [FAR_END, &system.to_string(), &plan.to_string(), name];
         Ok(Self(Command::new(env::current_exe()?).args(arguments).stdin(Stdio::null()).spawn()?))
     }
 }

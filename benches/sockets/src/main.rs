@@ -1,32 +1,38 @@
-//! `local-socket` beside `interprocess` and beside the bare sockets of the standard library and tokio, alternately in
-//! one run. See the README.
+//! `local-socket` beside `interprocess`, `unix-ipc`, `ipc-channel` and bare sockets, alternately in one run. See the
+//! README.
 
+mod channels;
+mod contents;
 #[path = "../../peers/src/cores.rs"]
 #[allow(dead_code, reason = "peers uses the rest")]
 mod cores;
 mod ends;
+mod exchange;
 mod link;
 mod measures;
+mod messages;
+mod pace;
 mod plan;
 mod report;
 #[path = "../../peers/src/report/statistics.rs"]
 #[allow(dead_code, reason = "peers uses the rest")]
 mod statistics;
 
-use std::{error::Error, mem::replace, process::ExitCode};
+use std::{error::Error, io, mem::replace, process::ExitCode};
 
 use lexopt::prelude::*;
 
 use crate::{
     cores::{State, floor},
-    plan::{Plan, System},
+    plan::{Channels, Messages, Plan, Subject},
     report::Record,
 };
 
 const HELP: &str = "\
 usage: sockets [--rounds N] [WORD..]
 
-Measures the questions whose names have one of the words, such as `tokio` or `8 B`, or all of them, and prints a table.
+Measures the questions whose names have one of the words, such as `tokio`, `channel`, `message`
+or `8 B`, or all of them, and prints a table.
 
   --rounds N    how often each is asked [default: 15]; a result needs five undisturbed ones
   -h, --help    this
@@ -69,12 +75,13 @@ fn play() -> Result<(), Box<dyn Error>> {
     for round in 0..rounds {
         for (index, plan) in &plans {
             // Each of them comes first as often as last.
-            for turn in 0..System::ALL.len() {
-                let system = System::ALL[(turn + round) % System::ALL.len()];
-                let found = ends::run(system, *index, *plan)?;
+            let systems = plan.subject.systems().len();
+            for turn in 0..systems {
+                let place = (turn + round) % systems;
+                let found = measure(place, *index, *plan)?;
                 let after = floor();
                 if let Some(state) = State::of(replace(&mut before, after), after) {
-                    record.add(*plan, system, state, round, found);
+                    record.add(*plan, place, state, round, found);
                 }
             }
         }
@@ -83,4 +90,13 @@ fn play() -> Result<(), Box<dyn Error>> {
     let plans: Vec<_> = plans.into_iter().map(|(_, plan)| plan).collect();
     print!("{}", record.markdown(&plans));
     Ok(())
+}
+
+/// Runs a plan with the system in that place. Nanoseconds.
+fn measure(place: usize, index: usize, plan: Plan) -> io::Result<f64> {
+    match plan.subject {
+        Subject::Stream(form) => ends::run(place, form, index, plan),
+        Subject::Channel(kind) => channels::run(Channels::ALL[place].0, kind, plan),
+        Subject::Message(load) => messages::run(Messages::ALL[place].0, load, plan),
+    }
 }

@@ -1,30 +1,23 @@
-//! What is measured, each as what the near end does and what the far end does. All bytes are looked at.
+//! What is measured with a stream, each as what the near end does and what the far end does. All bytes are looked at.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::io;
 
 use crate::{
+    contents::{ANSWER, check, fill},
     link::Link,
+    pace,
     plan::{Measure, Plan},
 };
 
 /// What a stream is read into.
 const ROOM: usize = 128 << 10;
-/// The number of a message that asks for an answer. Others count from 0.
-const ANSWER: u64 = u64::MAX;
-/// A measurement is repeated with more until it takes this long.
-const LONG_ENOUGH: Duration = Duration::from_millis(20);
 
 /// Nanoseconds a round trip, or a message.
 pub async fn near(plan: Plan, mut link: impl Link) -> io::Result<f64> {
     let mut message = vec![0; plan.bytes];
     let mut buffer = vec![0; ROOM];
-    let (mut next, mut count) = (0, 64);
-    loop {
-        let start = Instant::now();
-        for number in next..next + count {
+    pace::each(async |numbers| {
+        for number in numbers {
             fill(&mut message, number);
             link.write_all(&message).await?;
             if plan.measure != Measure::OneWay {
@@ -36,14 +29,9 @@ pub async fn near(plan: Plan, mut link: impl Link) -> io::Result<f64> {
             link.write_all(&message).await?;
             receive(&mut link, &mut buffer, 8, ANSWER).await?;
         }
-        let elapsed = start.elapsed();
-        if elapsed >= LONG_ENOUGH {
-            return Ok(elapsed.as_nanos() as f64 / count as f64);
-        }
-        next += count;
-        // The first one may be slow because everything is new.
-        count *= if elapsed < LONG_ENOUGH / 8 { 4 } else { 2 };
-    }
+        Ok(())
+    })
+    .await
 }
 
 /// Answers until the near end is gone.
@@ -61,17 +49,6 @@ pub async fn far(plan: Plan, mut link: impl Link) -> io::Result<()> {
             Ok(())
         }
     }
-}
-
-fn fill(message: &mut [u8], number: u64) {
-    message.as_chunks_mut().0.fill(number.to_ne_bytes());
-}
-
-/// Panics unless these are words of a message with that number.
-fn check(words: &[[u8; 8]], number: u64) {
-    // Without a branch a word, so that it is as fast as memory.
-    let differs = words.iter().fold(0, |differs, word| differs | (u64::from_ne_bytes(*word) ^ number));
-    assert!(differs == 0, "message {number} is wrong or torn");
 }
 
 /// Reads one message, behind which nothing comes. `false`: there was the end instead.

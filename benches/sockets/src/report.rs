@@ -1,34 +1,34 @@
-//! The table: medians of one state, and ratios of runs of one round.
+//! The tables: medians of one state, and ratios of runs of one round.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
     cores::State,
-    plan::{Plan, System},
+    plan::Plan,
     statistics::{ENOUGH, Runs},
 };
 
-/// All figures, in nanoseconds.
+/// All figures by plan and place of the system, in nanoseconds.
 #[derive(Default)]
-pub struct Record(BTreeMap<(Plan, System), Runs>);
+pub struct Record(BTreeMap<(Plan, usize), Runs>);
 
 impl Record {
-    pub fn add(&mut self, plan: Plan, system: System, state: State, round: usize, nanoseconds: f64) {
-        self.0.entry((plan, system)).or_default().add(state, round, nanoseconds);
+    pub fn add(&mut self, plan: Plan, place: usize, state: State, round: usize, nanoseconds: f64) {
+        self.0.entry((plan, place)).or_default().add(state, round, nanoseconds);
     }
 
-    /// A table for each state in which there was anything.
+    /// A table for the plans with the same systems, in each state in which there was anything.
     pub fn markdown(&self, plans: &[Plan]) -> String {
         let mut text = String::new();
         for state in State::ALL.into_iter().filter(|state| self.0.values().any(|runs| runs.count(*state) >= ENOUGH)) {
-            write!(
-                text,
-                "\n| {} | local-socket | interprocess | std or tokio | ours by interprocess | pairs | ours by std or \
-                 tokio |\n|---|---:|---:|---:|---:|---:|---:|\n",
-                state.name()
-            )
-            .expect("a string takes text");
-            plans.iter().for_each(|plan| text.push_str(&self.line(plan, state)));
+            for plans in plans.chunk_by(|one, next| one.subject.systems() == next.subject.systems()) {
+                let systems = plans[0].subject.systems();
+                let ratios: String = systems[1..].iter().map(|other| format!(" ours by {other} | pairs |")).collect();
+                let columns = "---:|".repeat(systems.len() + 2 * (systems.len() - 1));
+                write!(text, "\n| {} | {} |{ratios}\n|---|{columns}\n", state.name(), systems.join(" | "))
+                    .expect("a string takes text");
+                plans.iter().for_each(|plan| text.push_str(&self.line(plan, state)));
+            }
         }
         if text.is_empty() {
             text = format!(
@@ -40,19 +40,20 @@ impl Record {
     }
 
     fn line(&self, plan: &Plan, state: State) -> String {
-        let [ours, theirs, bare] = System::ALL.map(|system| self.0.get(&(*plan, system)).cloned().unwrap_or_default());
-        let median = |runs: &Runs| runs.summary(state).map_or("no result".into(), |found| duration(found.median));
-        let ratio = |other| ours.ratio(other, state);
-        let (beside_theirs, beside_bare) = (ratio(&theirs), ratio(&bare));
-        let figures = [&ours, &theirs, &bare].map(median).join(" | ");
-        let digits = |ratio: Option<f64>| ratio.map_or("no result".into(), |ratio| format!("{ratio:.3}"));
-        format!(
-            "| {} | {figures} | {} | {} | {} |\n",
-            plan.name(),
-            digits(beside_theirs.map(|found| found.median)),
-            beside_theirs.map_or(0, |found| found.pairs),
-            digits(beside_bare.map(|found| found.median)),
-        )
+        let runs: Vec<Runs> = (0..plan.subject.systems().len())
+            .map(|place| self.0.get(&(*plan, place)).cloned().unwrap_or_default())
+            .collect();
+        let mut line = format!("| {} |", plan.name());
+        for runs in &runs {
+            line +=
+                &runs.summary(state).map_or(" no result |".into(), |found| format!(" {} |", duration(found.median)));
+        }
+        for other in &runs[1..] {
+            line += &runs[0]
+                .ratio(other, state)
+                .map_or(" no result | 0 |".into(), |found| format!(" {:.3} | {} |", found.median, found.pairs));
+        }
+        line + "\n"
     }
 }
 
