@@ -111,6 +111,17 @@ impl<T, R> Receiver<T, R> {
     }
 }
 
+impl<T, R: AsFd> Receiver<T, R> {
+    /// Has each value bring the credentials of its sender: see [`RawReceiver::set_pass_credentials`].
+    ///
+    /// # Errors
+    ///
+    /// See setsockopt(2).
+    pub fn set_pass_credentials(&self, on: bool) -> io::Result<()> {
+        Ok(fdpass::set_pass_credentials(&self.raw, on)?)
+    }
+}
+
 impl<T: Serialize> Sender<T> {
     /// Sends a value, and waits for room. Its descriptors are closed here when it has gone.
     ///
@@ -148,15 +159,6 @@ impl<T> Receiver<T> {
     /// `NotFound` or `ConnectionRefused` where nobody waits; see connect(2).
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         Ok(RawReceiver::connect(path)?.into())
-    }
-
-    /// Has each value bring the credentials of its sender: see [`RawReceiver::set_pass_credentials`].
-    ///
-    /// # Errors
-    ///
-    /// See setsockopt(2).
-    pub fn set_pass_credentials(&self, on: bool) -> io::Result<()> {
-        self.raw.set_pass_credentials(on)
     }
 
     /// The most bytes that a value may take, 64 MiB if this is not called: see [`RawReceiver::set_limit`]. In memory a value can be as many

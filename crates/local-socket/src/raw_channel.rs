@@ -201,7 +201,7 @@ impl RawReceiver {
     }
 
     pub(crate) fn into_parts(self) -> (OwnedFd, Inlet) {
-        (Arc::into_inner(self.socket).expect("a receiver is shared only while it is being sent"), self.inlet)
+        (sole(self.socket), self.inlet)
     }
 
     pub(crate) fn recv_waiting<T>(
@@ -211,6 +211,11 @@ impl RawReceiver {
     ) -> Result<T, Error> {
         wait.for_call(&self.socket, PollFlags::IN, |may_wait| self.inlet.receive_by(self.as_fd(), may_wait, &take))?
     }
+}
+
+/// The socket of a receiver, which has no clones.
+pub(crate) fn sole<S>(socket: Arc<S>) -> S {
+    Arc::into_inner(socket).expect("a receiver is shared only while it is being sent")
 }
 
 /// The bytes and descriptors of a message.

@@ -111,15 +111,6 @@ impl<T> Receiver<T> {
         Ok(RawReceiver::connect(path)?.into())
     }
 
-    /// Has each value bring the credentials of its sender: see [`crate::RawReceiver::set_pass_credentials`].
-    ///
-    /// # Errors
-    ///
-    /// See setsockopt(2).
-    pub fn set_pass_credentials(&self, on: bool) -> io::Result<()> {
-        self.raw.set_pass_credentials(on)
-    }
-
     /// The most bytes that a value may take, 64 MiB if this is not called: see [`crate::RawReceiver::set_limit`].
     pub fn set_limit(&self, bytes: usize) {
         self.raw.set_limit(bytes);

@@ -15,7 +15,7 @@ use crate::{
     Error,
     incoming::{Inlet, Payload},
     outgoing::Outgoing,
-    raw_channel::{message, message_and_sender},
+    raw_channel::{message, message_and_sender, sole},
     seqpacket,
     timeout::MayWait,
 };
@@ -200,8 +200,7 @@ impl TryFrom<RawReceiver> for crate::RawReceiver {
     ///
     /// See setsockopt(2). The receiver is dropped then.
     fn try_from(receiver: RawReceiver) -> io::Result<Self> {
-        let own = Arc::into_inner(receiver.socket).expect("a receiver is shared only while it is being sent");
-        Ok(Self { inlet: receiver.inlet, ..Self::try_from(OwnedFd::from(own))? })
+        Ok(Self { inlet: receiver.inlet, ..Self::try_from(OwnedFd::from(sole(receiver.socket)))? })
     }
 }
 

@@ -145,6 +145,17 @@ fn a_child_that_connects_and_dies_is_closed() {
 }
 
 #[test]
+fn what_a_child_writes_into_its_own_end_goes_nowhere() {
+    let _watchdog = Watchdog::new();
+    let bootstrapper = Bootstrapper::<u32>::new().unwrap();
+    let receiver = Receiver::<u32>::connect(bootstrapper.path()).unwrap();
+    bootstrapper.send(7).unwrap();
+    let error = fdpass::send_fds(&receiver, b"x", &[receiver.as_fd()]).unwrap_err();
+    assert_eq!(std::io::Error::from(error).kind(), ErrorKind::BrokenPipe);
+    assert_eq!(receiver.recv().unwrap(), 7);
+}
+
+#[test]
 fn threads_that_share_a_bootstrapper_share_its_deadline() {
     let _watchdog = Watchdog::new();
     let mut bootstrapper = Bootstrapper::<usize>::new().unwrap();

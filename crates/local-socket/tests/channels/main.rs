@@ -23,6 +23,8 @@ mod python;
 #[allow(dead_code, reason = "a part of it is enough here")]
 #[path = "../sync/rig.rs"]
 mod rig;
+#[path = "../sync/signal_storm.rs"]
+mod signal_storm;
 mod times;
 mod values;
 mod victims;

@@ -13,11 +13,15 @@ mod every_form;
 mod files;
 mod hostile;
 mod matrix;
+#[path = "../sync/pid_namespace.rs"]
+mod pid_namespace;
 mod python;
 #[allow(dead_code, reason = "a part of it is enough here")]
 #[path = "../sync/rig.rs"]
 mod rig;
 mod senders;
+#[path = "../sync/signal_storm.rs"]
+mod signal_storm;
 mod splits;
 mod there_and_back;
 mod waiting;

@@ -3,7 +3,7 @@
 use std::{
     env, io,
     os::fd::{AsFd, OwnedFd},
-    process::{Command, Stdio, id},
+    process::id,
 };
 
 use local_socket::{Credentials, Error, Socket};
@@ -12,6 +12,7 @@ use rustix::process::{getegid, geteuid};
 use crate::{
     both::{Form, in_both_forms, pair},
     files::{Witness, assert_same, files},
+    pid_namespace,
     rig::{Peer, Watchdog, say, skipped},
 };
 
@@ -90,25 +91,11 @@ pub(crate) fn in_another_namespace() {
 #[test]
 fn a_sender_without_a_pid_here_still_has_a_user() {
     let _watchdog = Watchdog::new();
-    let unshare = |args: &[&str]| {
-        let mut command = Command::new("unshare");
-        if !geteuid().is_root() {
-            // Which may have what root has.
-            command.args(["--user", "--map-current-user"]);
-        }
-        command.args(["--pid", "--fork", "--kill-child"]).args(args);
-        command
-    };
-    let tried = unshare(&["true"]).stderr(Stdio::null()).status();
-    if !tried.is_ok_and(|status| status.success()) {
-        return skipped("pid namespaces: not permitted, or no program `unshare`");
-    }
+    let Some(command) = pid_namespace::this_program() else { return skipped(pid_namespace::MISSING) };
     let (here, there) = Socket::pair().unwrap();
     for end in [&here, &there] {
         end.set_pass_credentials(true).unwrap();
     }
-    let program = env::current_exe().unwrap();
-    let command = unshare(&[program.to_str().unwrap()]);
     let mut peer = Peer::start_command(command, "in another namespace", &[], |command| {
         command.stdin(OwnedFd::from(there));
     })

@@ -8,24 +8,15 @@ use std::{
 };
 
 use local_socket::{Error, Socket};
-use nix::{
-    sys::{
-        signal::{SigEvent, SigevNotify, Signal},
-        timer::{Expiration, Timer, TimerSetTimeFlags},
-    },
-    time::ClockId,
-    unistd::gettid,
-};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     every_form::{Receiving, at_once, every_form},
     files::{Witness, files},
     rig::{Watchdog, taking},
+    signal_storm::under_signals,
 };
 
 const TIME: Duration = Duration::from_millis(50);
-const BETWEEN_SIGNALS: Duration = Duration::from_micros(500);
 
 /// Sends until there is no room, and says how many messages went.
 pub(crate) fn fill(socket: &Socket) -> usize {
@@ -43,19 +34,6 @@ fn timed_out<T>(result: Result<T, Error>) -> bool {
 
 fn would_block<T>(result: Result<T, Error>) -> bool {
     matches!(result, Err(Error::WouldBlock))
-}
-
-/// Makes a call in a thread that a signal comes to all the time, which restarts what can be restarted.
-fn under_signals<T>(call: impl FnOnce() -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut signals = runtime.block_on(async { signal(SignalKind::user_defined1()).unwrap() });
-    let this_thread = SigevNotify::SigevThreadId { signal: Signal::SIGUSR1, thread_id: gettid().as_raw(), si_value: 0 };
-    let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(this_thread)).unwrap();
-    timer.set(Expiration::Interval(BETWEEN_SIGNALS.into()), TimerSetTimeFlags::empty()).unwrap();
-    let result = call();
-    drop(timer);
-    runtime.block_on(signals.recv()).unwrap();
-    result
 }
 
 #[test]

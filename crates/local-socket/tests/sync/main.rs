@@ -9,9 +9,11 @@ mod listening;
 mod names;
 mod namespaces;
 mod peers_gone;
+mod pid_namespace;
 mod places;
 mod python;
 mod rig;
+mod signal_storm;
 mod signals;
 mod streams;
 

@@ -1,11 +1,12 @@
 //! Across pid namespaces.
 
-use std::process::{Command, Stdio};
-
 use local_socket::{ListenerOptions, Name, Stream};
 use rustix::process::geteuid;
 
-use crate::rig::{Peer, Watchdog, hear, say, skipped, unique};
+use crate::{
+    pid_namespace,
+    rig::{Peer, Watchdog, hear, say, skipped, unique},
+};
 
 /// In a pid namespace of its own: says whom it finds at the other end.
 pub(crate) fn client(name: Name) {
@@ -18,23 +19,9 @@ pub(crate) fn client(name: Name) {
 #[test]
 fn who_has_no_pid_here_still_has_a_user() {
     let _watchdog = Watchdog::new();
-    let unshare = |args: &[&str]| {
-        let mut command = Command::new("unshare");
-        if !geteuid().is_root() {
-            // Which may have what root has.
-            command.args(["--user", "--map-current-user"]);
-        }
-        command.args(["--pid", "--fork", "--kill-child"]).args(args);
-        command
-    };
-    let tried = unshare(&["true"]).stderr(Stdio::null()).status();
-    if !tried.is_ok_and(|status| status.success()) {
-        return skipped("pid namespaces: not permitted, or no program `unshare`");
-    }
+    let Some(command) = pid_namespace::this_program() else { return skipped(pid_namespace::MISSING) };
     let text = unique();
     let listener = ListenerOptions::new(Name::namespaced(&text).unwrap()).create_sync().unwrap();
-    let program = std::env::current_exe().unwrap();
-    let command = unshare(&[program.to_str().unwrap()]);
     let mut peer = Peer::start_command(command, "namespace", &[&text], |_| {}).unwrap();
     let server = listener.accept().unwrap();
     let (uid, gid) = (geteuid().as_raw(), rustix::process::getegid().as_raw());
